@@ -1,0 +1,1 @@
+//! The Meshwall firewall filter for Envoy.

@@ -1,0 +1,1 @@
+//! Mesh configuration: resources that Meshwall reads, and resources that it generates.

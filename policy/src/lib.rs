@@ -1,0 +1,1 @@
+//! The Meshwall policy language and its engine: documents in, decisions out.

@@ -1,0 +1,1 @@
+//! A proxy-wasm host to test filters in, and the meshwall command.
