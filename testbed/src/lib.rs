@@ -1,1 +1,3 @@
 //! A proxy-wasm host to test filters in, and the meshwall command.
+
+pub mod rig;
