@@ -34,10 +34,11 @@ die() {
 # stage TITLE COMMAND...: runs the command between a line that announces it and one that
 # says how long it took; its status is the command's.
 #
-# The command runs in a subshell of its own, because bash ignores `set -e` in a function
-# whose status somebody looks at: a failing line in the middle would pass unseen.
+# The command runs in a subshell that ends at the first failing line. Bash switches that
+# off wherever a status is looked at, so call this neither in `if` nor before `||`, but as
+# a plain line, or between `set +e` and `set -e`.
 stage() {
-    local title=$1 start=$SECONDS status=0
+    local title=$1 start=$SECONDS options=$- status
     shift
     printf '%s==> %s%s\n' "$BOLD" "$title" "$PLAIN" >&2
     set +e
@@ -46,12 +47,12 @@ stage() {
         "$@"
     )
     status=$?
-    set -e
     if ((status == 0)); then
         printf '%s==> %s: ok (%d s)%s\n' "$GREEN" "$title" $((SECONDS - start)) "$PLAIN" >&2
     else
         printf '%s==> %s: failed (%d s)%s\n' "$RED" "$title" $((SECONDS - start)) "$PLAIN" >&2
     fi
+    [[ $options != *e* ]] || set -e
     return "$status"
 }
 
@@ -79,13 +80,17 @@ as_root() {
 apt_has() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
 apt_update() {
-    [[ -z ${MESHWALL_APT_UPDATED:-} ]] || return 0
     note "updating the package lists"
-    as_root apt-get -o DPkg::Lock::Timeout=600 -qq update >&2 || return
-    export MESHWALL_APT_UPDATED=1
+    as_root apt-get -o DPkg::Lock::Timeout=600 -qq update >&2
 }
 
-# apt_need WHY PACKAGE...: installs the packages that are not installed yet.
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq \
+        install -y --no-install-recommends "$@" >&2
+}
+
+# apt_need WHY PACKAGE...: installs the packages that are not installed yet. The lists of
+# what can be had are updated only if they are missing or too old to serve.
 apt_need() {
     local why=$1 package missing=()
     shift
@@ -94,10 +99,9 @@ apt_need() {
     done
     ((${#missing[@]})) || return 0
     have apt-get || die "please install ${missing[*]} ($why); this system has no apt-get"
-    apt_update || die "the package lists could not be updated; needed: ${missing[*]} ($why)"
     note "installing ${missing[*]} ($why)"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq \
-        install -y --no-install-recommends "${missing[@]}" >&2 ||
+    apt_install "${missing[@]}" 2>/dev/null && return
+    { apt_update && apt_install "${missing[@]}"; } ||
         die "apt-get could not install ${missing[*]} ($why)"
 }
 
@@ -122,4 +126,20 @@ need_rust() {
         rustc --version 2>&1 | head -n 1
     ); try: rustup update stable"
     have cc || apt_need "to link Rust programs" gcc libc6-dev
+}
+
+# cargo_tool NAME VERSION WHY: prints the path of a program from crates.io, which is built
+# once for each version and kept in the cache.
+cargo_tool() {
+    local name=$1 version=$2 why=$3
+    local home=$CACHE/tools/$name-$version
+    if [[ ! -x $home/bin/$name ]]; then
+        need_rust
+        note "building $name $version ($why); this takes some minutes, once"
+        # Its own target folder: nothing of it belongs among the project's files.
+        CARGO_TARGET_DIR=$home/build cargo install --quiet --locked --root "$home" \
+            "$name@$version" >&2 || die "$name $version could not be built"
+        rm -rf "$home/build"
+    fi
+    printf '%s\n' "$home/bin/$name"
 }

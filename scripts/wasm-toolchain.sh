@@ -52,13 +52,11 @@ wasm_from_rustup() {
 wasm_from_debian() {
     have apt-get || return 1
     local why="to build std for wasm32"
-    newest_wasm_linker >/dev/null || {
-        local lld
-        apt_update || return 1
-        lld=$(apt-cache search --names-only '^lld-[0-9]+$' | cut -d ' ' -f 1 | sort -V | tail -n 1)
-        [[ -n $lld ]] || return 1
-        apt_need "$why" "$lld"
-    }
+    if ! newest_wasm_linker >/dev/null; then
+        [[ -n $(newest_lld) ]] || apt_update || return 1
+        [[ -n $(newest_lld) ]] || return 1
+        apt_need "$why" "$(newest_lld)"
+    fi
     apt_need "$why" rustc-web cargo-web rust-web-src
     local sysroot
     sysroot=$(/usr/bin/rustc --print sysroot)
@@ -71,14 +69,21 @@ wasm_from_debian() {
     WASM_CARGO=/usr/bin/cargo
     WASM_ENV=(
         RUSTC_BOOTSTRAP=1
+        # Ahead of rustup's: cargo looks up its subcommands there.
+        "PATH=/usr/bin:$PATH"
         RUSTC=/usr/bin/rustc
         RUSTDOC=/usr/bin/rustdoc
         "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$(newest_wasm_linker)"
     )
 }
 
-# The newest wasm-ld of the distribution; fails where there is none. LLVM 19 is the first
-# to read the final exception encoding.
+# The newest package lld-N that can be had.
+newest_lld() {
+    apt-cache search --names-only '^lld-[0-9]+$' | cut -d ' ' -f 1 | sort -V | tail -n 1
+}
+
+# The newest wasm-ld that is installed; fails where there is none, or none that reads what
+# today's compilers write.
 newest_wasm_linker() {
     local linker
     linker=$(find /usr/bin -maxdepth 1 -name 'wasm-ld-*' | sort -V | tail -n 1)

@@ -1,0 +1,130 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # used by scripts/test
+# What the tests are. Sourced by scripts/test, which runs them.
+#
+# To add a suite: a row in SUITES and a function `suite_NAME`. In it,
+#
+#   setup TITLE COMMAND...        gets something that the checks need
+#   step TITLE COMMAND...         is a check that passes or fails as a whole
+#   cargo_tests TITLE ARGUMENT... is a `cargo test`, of which each test counts
+#
+# Each of them ends the suite if it fails. A suite never passes over a check because
+# something is missing: it gets it, or fails.
+#
+# A test target that needs more than cargo is declared with `test = false` in its
+# Cargo.toml, and named here in WASM_TARGETS or ENVOY_TARGETS. One that is named in
+# neither fails the suite `unit`, so that none is forgotten.
+
+# name | what it checks | what it needs | time on 2 cores, first and again | by default
+readonly SUITES=(
+    'format|the layout of the code|rustfmt|1 s, 1 s|yes'
+    'layers|which crate may use which|python3|1 s, 1 s|yes'
+    'lint|clippy for the host and for wasm32, shellcheck|clippy, shellcheck, wasm toolchain|6 min, 5 s|yes'
+    'unit|the tests of every crate|cargo|5 min, 1 min|yes'
+    'wasm|the filters, built and run in a wasm host|wasm toolchain|3 min, 5 s|yes'
+    'docs|rustdoc, links|python3|3 min, 2 s|yes'
+    'licences|licences, origins and bans of what is linked|cargo-deny|4 min, 2 s|yes'
+    'advisories|known vulnerabilities in what is linked|cargo-deny, its database online|4 min, 10 s|no'
+)
+
+# The targets of the test bed with `test = false`, by what they need: WASM_TARGETS the
+# wasm toolchain and the path of firewall.wasm in MESHWALL_FIREWALL_WASM; ENVOY_TARGETS
+# these and the path of an Envoy in MESHWALL_ENVOY.
+readonly WASM_TARGETS=()
+readonly ENVOY_TARGETS=()
+
+suite_format() {
+    step 'cargo fmt' cargo fmt --all --check
+}
+
+suite_layers() {
+    step 'check-layers tests itself' scripts/check-layers --self-test
+    step 'check-layers' scripts/check-layers
+}
+
+suite_lint() {
+    setup 'shellcheck' apt_need 'to check the scripts' shellcheck
+    step 'scripts' check_scripts
+    step 'clippy' clippy_host
+    step 'clippy for wasm32' clippy_wasm
+}
+
+suite_unit() {
+    step 'every test target has a suite' check_targets
+    cargo_tests 'cargo test' --workspace
+}
+
+suite_wasm() {
+    setup 'build firewall.wasm' scripts/build-wasm
+    export MESHWALL_FIREWALL_WASM=$ROOT/target/wasm/firewall.wasm
+    local target
+    for target in "${WASM_TARGETS[@]}"; do
+        cargo_tests "$target" -p meshwall-testbed --test "$target"
+    done
+}
+
+suite_docs() {
+    step 'check-docs tests itself' scripts/check-docs --self-test
+    step 'links' scripts/check-docs
+    step 'rustdoc' env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps
+}
+
+suite_licences() {
+    setup 'cargo-deny' cargo_deny --version
+    step 'licences, bans, sources' cargo_deny check licenses bans sources
+    note 'advisories need the database of the day, and are a suite of their own:'
+    note './scripts/test advisories'
+}
+
+suite_advisories() {
+    setup 'cargo-deny' cargo_deny --version
+    step 'advisories' cargo_deny check advisories
+}
+
+# The scripts in shell, by their first line.
+check_scripts() {
+    local files
+    mapfile -t files < <(grep -lE '^(#!.*bash|# shellcheck shell=bash)$' .ci/* scripts/*)
+    shellcheck -x "${files[@]}"
+}
+
+clippy_host() {
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+    # --all-targets passes over those with `test = false`.
+    local target others=()
+    for target in "${WASM_TARGETS[@]}" "${ENVOY_TARGETS[@]}"; do
+        others+=(--test "$target")
+    done
+    ((${#others[@]} == 0)) ||
+        cargo clippy --locked -p meshwall-testbed "${others[@]}" -- -D warnings
+}
+
+# What runs inside a proxy, linted as it is compiled for one; this is also where `policy`
+# proves that it builds for wasm32.
+clippy_wasm() {
+    find_wasm_toolchain
+    [[ $WASM_TOOLCHAIN != debian ]] || apt_need 'to lint for wasm32' rust-web-clippy
+    wasm_cargo $'-Dwarnings\n-Cpanic=unwind' clippy --locked \
+        --target wasm32-unknown-unknown -Zbuild-std='std,panic_unwind' \
+        -p meshwall-policy -p meshwall-filter-host -p meshwall-firewall
+}
+
+cargo_deny() {
+    "$(cargo_tool cargo-deny 0.20.2 'to check what is linked')" \
+        --locked --log-level error "$@"
+}
+
+# Compares the test targets that `cargo test` leaves out with those that are named here.
+check_targets() {
+    # shellcheck disable=SC2016 # the backticks are Python's
+    cargo metadata --locked --no-deps --format-version 1 | python3 -c '
+import json, sys
+declared = {target["name"] for package in json.load(sys.stdin)["packages"]
+            for target in package["targets"] if target["kind"] == ["test"] and not target["test"]}
+named = set(sys.argv[1:])
+for name in sorted(declared - named):
+    print(f"error: no suite runs the test target `{name}`", file=sys.stderr)
+for name in sorted(named - declared):
+    print(f"error: there is no test target `{name}` with `test = false`", file=sys.stderr)
+sys.exit(declared != named)' "${WASM_TARGETS[@]}" "${ENVOY_TARGETS[@]}"
+}
