@@ -1,8 +1,7 @@
 //! The exports of a filter module.
 //!
-//! Which callbacks a module exports decides what it costs: Envoy enters the VM for each one
-//! that exists, on every request, even if it does nothing (a fifth of a microsecond each). So
-//! the filter's crate names them, and nothing else is exported.
+//! Envoy enters the VM for each callback that a module exports, on every request, even if it
+//! does nothing. So the filter's crate names them, and nothing else is exported.
 
 use crate::{Action, ContextId, Peer, QueueToken, StreamToken};
 

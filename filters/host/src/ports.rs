@@ -1,8 +1,8 @@
 //! Ports: what a filter may ask of its proxy, split by need.
 //!
-//! A method is one call to the proxy unless it says otherwise. In Envoy a call costs 65 ns,
-//! and 800 to 1,500 ns if the answer is bytes, since the proxy then enters the VM once more
-//! for memory to put them in: ask once, for the whole, and keep it.
+//! A method is one call to the proxy unless it says otherwise. In Envoy a call costs some
+//! 65 ns, and ten times that and more if the answer is bytes, since the proxy then enters the
+//! VM once more for memory to put them in: ask once, for the whole, and keep it.
 //!
 //! All calls concern the context of the running callback, or the effective one (see
 //! [`Contexts`]). What does not exist there is a [`Status`], never a panic.
@@ -194,11 +194,13 @@ pub trait Contexts {
 /// Bodies, TCP data, configuration and messages.
 pub trait Buffers {
     /// At most `max` bytes from `start` on, both counted in bytes. Less, or nothing, where the
-    /// buffer ends before.
+    /// buffer ends before. Bound `max`: a peer decides how much there is.
     ///
     /// # Errors
     ///
-    /// [`Status::NotFound`] if the buffer does not exist in this callback.
+    /// [`Status::NotFound`] if the buffer does not exist in this callback; Envoy says so only
+    /// of the plugin's configuration, and gives nothing for the others.
+    /// [`Status::InvalidMemoryAccess`] for more bytes than the VM has memory left.
     fn buffer(&self, kind: BufferKind, start: usize, max: usize) -> Result<Vec<u8>, Status>;
 
     /// How many bytes the buffer holds.
@@ -210,11 +212,12 @@ pub trait Buffers {
 
     /// Replaces `len` bytes from `start` on by `data`. Envoy can replace all (`start` 0, `len`
     /// the buffer's or more), prepend (0, 0) and append (`start` the buffer's length or more).
+    /// A `content-length` header that no longer fits is not corrected.
     ///
     /// # Errors
     ///
     /// [`Status::BadArgument`] for any other range in Envoy, and for buffers that cannot be
-    /// changed; [`Status::NotFound`] as [`buffer`](Self::buffer).
+    /// changed or do not exist in this callback.
     fn set_buffer(
         &self,
         kind: BufferKind,

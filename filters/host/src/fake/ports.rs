@@ -129,7 +129,7 @@ impl Buffers for Proxy {
     fn buffer(&self, kind: BufferKind, start: usize, max: usize) -> Result<Vec<u8>, Status> {
         let mut state = self.state();
         state.count(HostCall::GetBufferBytes);
-        let buffer = state.stream().buffers.get(&kind).ok_or(Status::NotFound)?;
+        let buffer = state.buffer(kind)?;
         let part = buffer.iter().skip(start).take(max).copied();
         Ok(part.collect())
     }
@@ -137,12 +137,7 @@ impl Buffers for Proxy {
     fn buffer_len(&self, kind: BufferKind) -> Result<usize, Status> {
         let mut state = self.state();
         state.count(HostCall::GetBufferStatus);
-        state
-            .stream()
-            .buffers
-            .get(&kind)
-            .map(Vec::len)
-            .ok_or(Status::NotFound)
+        state.buffer(kind).map(<[u8]>::len)
     }
 
     fn set_buffer(
@@ -164,7 +159,7 @@ impl Buffers for Proxy {
             .stream()
             .buffers
             .get_mut(&kind)
-            .ok_or(Status::NotFound)?;
+            .ok_or(Status::BadArgument)?;
         match (start, len) {
             (0, 0) => drop(buffer.splice(0..0, data.iter().copied())),
             (0, len) if len >= buffer.len() => *buffer = data.to_vec(),

@@ -104,6 +104,15 @@ impl State {
         self.streams.entry(context).or_default()
     }
 
+    /// Buffers that do not exist here are empty, but for the plugin's configuration.
+    pub(super) fn buffer(&mut self, kind: BufferKind) -> Result<&[u8], Status> {
+        match self.stream().buffers.get(&kind) {
+            Some(buffer) => Ok(buffer),
+            None if kind == BufferKind::PluginConfiguration => Err(Status::NotFound),
+            None => Ok(&[]),
+        }
+    }
+
     pub(super) fn filter_state(&self, context: ContextId, key: &str) -> Option<&Vec<u8>> {
         let stream = self.streams.get(&context)?;
         let on_connection = || self.connections.get(&stream.connection?)?.get(key);

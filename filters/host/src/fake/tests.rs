@@ -143,9 +143,14 @@ fn buffers_are_read_in_parts_and_changed_as_envoy_can() {
     assert_eq!(read(1, 3)[..], *b"bcd");
     assert_eq!(read(5, usize::MAX)[..], *b"f");
     assert_eq!(read(6, 1)[..], *b"");
+    assert_eq!(proxy.buffer(BufferKind::UpstreamData, 0, 1), Ok(vec![]));
     assert_eq!(
-        proxy.buffer(BufferKind::UpstreamData, 0, 1),
+        proxy.buffer(BufferKind::PluginConfiguration, 0, 1),
         Err(Status::NotFound)
+    );
+    assert_eq!(
+        proxy.set_buffer(BufferKind::UpstreamData, 0, 0, b"x"),
+        Err(Status::BadArgument)
     );
     for (start, len, result) in [
         (0, 0, Ok("+abcdef")),
