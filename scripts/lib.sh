@@ -79,18 +79,25 @@ as_root() {
 
 apt_has() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
+# apt_update: fetches the lists of what can be had, unless that was done within the hour. Old
+# lists would do for most packages, but offer an old compiler where a newer one is out.
 apt_update() {
+    local marker=$CACHE/apt-updated
+    [[ -z $(find "$marker" -mmin -60 2>/dev/null) ]] || return 0
     note "updating the package lists"
-    as_root apt-get -o DPkg::Lock::Timeout=600 -qq update >&2
+    as_root apt-get -o DPkg::Lock::Timeout=600 -qq update >&2 || return
+    mkdir -p "$CACHE"
+    touch "$marker"
 }
 
+# apt_install WHY PACKAGE...: installs the packages, or newer versions of them.
 apt_install() {
+    note "installing ${*:2} ($1)"
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq \
-        install -y --no-install-recommends "$@" >&2
+        install -y --no-install-recommends "${@:2}" >/dev/null
 }
 
-# apt_need WHY PACKAGE...: installs the packages that are not installed yet. The lists of
-# what can be had are updated only if they are missing or too old to serve.
+# apt_need WHY PACKAGE...: installs those of the packages that are not installed yet.
 apt_need() {
     local why=$1 package missing=()
     shift
@@ -99,9 +106,7 @@ apt_need() {
     done
     ((${#missing[@]})) || return 0
     have apt-get || die "please install ${missing[*]} ($why); this system has no apt-get"
-    note "installing ${missing[*]} ($why)"
-    apt_install "${missing[@]}" 2>/dev/null && return
-    { apt_update && apt_install "${missing[@]}"; } ||
+    { apt_update && apt_install "$why" "${missing[@]}"; } ||
         die "apt-get could not install ${missing[*]} ($why)"
 }
 
@@ -126,6 +131,15 @@ need_rust() {
         rustc --version 2>&1 | head -n 1
     ); try: rustup update stable"
     have cc || apt_need "to link Rust programs" gcc libc6-dev
+}
+
+# need_subcommand NAME COMPONENT: `cargo NAME`, which rustup leaves out of small
+# installations.
+need_subcommand() {
+    ! cargo "$1" --version >/dev/null 2>&1 || return 0
+    have rustup || die "\`cargo $1\` is missing; install the component $2"
+    note "installing $2 with rustup (for \`cargo $1\`)"
+    rustup --quiet component add "$2" >&2 || die "rustup could not install $2"
 }
 
 # cargo_tool NAME VERSION WHY: prints the path of a program from crates.io, which is built

@@ -34,6 +34,7 @@ readonly WASM_TARGETS=()
 readonly ENVOY_TARGETS=()
 
 suite_format() {
+    setup 'rustfmt' need_subcommand fmt rustfmt
     step 'cargo fmt' cargo fmt --all --check
 }
 
@@ -45,7 +46,8 @@ suite_layers() {
 suite_lint() {
     setup 'shellcheck' apt_need 'to check the scripts' shellcheck
     step 'scripts' check_scripts
-    step 'clippy' clippy_host
+    setup 'clippy' need_subcommand clippy clippy
+    step 'clippy for the host' clippy_host
     step 'clippy for wasm32' clippy_wasm
 }
 

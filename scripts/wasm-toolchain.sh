@@ -51,20 +51,19 @@ wasm_from_rustup() {
 
 wasm_from_debian() {
     have apt-get || return 1
-    local why="to build std for wasm32"
+    local why="to build std for wasm32" packages=(rustc-web cargo-web rust-web-src)
     if ! newest_wasm_linker >/dev/null; then
-        [[ -n $(newest_lld) ]] || apt_update || return 1
-        [[ -n $(newest_lld) ]] || return 1
+        apt_update && [[ -n $(newest_lld) ]] || return 1
         apt_need "$why" "$(newest_lld)"
     fi
-    apt_need "$why" rustc-web cargo-web rust-web-src
-    local sysroot
-    sysroot=$(/usr/bin/rustc --print sysroot)
-    [[ -f $sysroot/lib/rustlib/src/rust/library/Cargo.lock ]] || return 1
+    apt_need "$why" "${packages[@]}"
+    # Installed some time ago, perhaps.
+    rust_is_recent /usr/bin/rustc || { apt_update && apt_install "$why" "${packages[@]}"; }
     rust_is_recent /usr/bin/rustc || {
         note "Debian's $(/usr/bin/rustc --version) is older than $(rust_wanted)"
         return 1
     }
+    [[ -f $(/usr/bin/rustc --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock ]] || return 1
     WASM_TOOLCHAIN=debian
     WASM_CARGO=/usr/bin/cargo
     WASM_ENV=(
