@@ -1,1 +1,3 @@
 //! Mesh configuration: resources that Meshwall reads, and resources that it generates.
+
+pub mod envoy;
