@@ -17,3 +17,4 @@ pub mod client;
 pub mod envoy;
 pub mod grpc;
 pub mod pki;
+pub mod token;

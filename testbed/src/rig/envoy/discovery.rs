@@ -9,15 +9,17 @@ use super::Error;
 
 /// A file with one type of resources, for a `path_config_source`.
 ///
-/// Envoy reads it when it is *moved* into place, so that it never sees half a file.
+/// Envoy reads it when it is *moved* into place, so that it never sees half a file. For
+/// extension configurations (ECDS) it wants a file for each resource, with just that one
+/// in it; a file without any is refused, and leaves things as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiscoveryFile {
     path: PathBuf,
 }
 
 impl DiscoveryFile {
-    /// A file called `name` in `folder`. It is there once something was published; an
-    /// Envoy that starts without it refuses its configuration.
+    /// A file called `name` in `folder`. It is there once something was published, if only
+    /// an empty list; an Envoy that starts without it refuses its configuration.
     #[must_use]
     pub fn new(folder: &Path, name: &str) -> Self {
         Self {
@@ -31,8 +33,7 @@ impl DiscoveryFile {
         &self.path
     }
 
-    /// Replaces what the file says by `resources`, each with its `@type`. Envoy takes a
-    /// file of the same `version` for the same resources.
+    /// Replaces what the file says by `resources`, each with its `@type`.
     ///
     /// # Errors
     ///
