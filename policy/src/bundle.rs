@@ -1,0 +1,161 @@
+//! Bundles: what a filter is configured with. A program, the peer table that answers for it, and
+//! where the filter stands.
+//!
+//! ```text
+//! magic      8 bytes, `MESHBNDL`
+//! format     u32, 1
+//! direction  u8, 0 ingress, 1 egress
+//! reserved   u8, 0
+//! port       u16, TCP port of the listener, or 0: ask the proxy
+//! program    u32, length in bytes
+//! peers      u32, length in bytes
+//! program, peers
+//! ```
+//!
+//! Integers are little-endian. Program and peer table carry their own hashes.
+
+use std::fmt;
+
+use zerocopy::little_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::peers::{PeerTable, PeersError};
+use crate::program::{LoadError, Program};
+use crate::spec::Direction;
+
+const MAGIC: [u8; 8] = *b"MESHBNDL";
+const FORMAT: u32 = 1;
+
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
+#[repr(C)]
+struct BundleHeader {
+    magic: [u8; 8],
+    format: U32,
+    direction: u8,
+    reserved: u8,
+    port: U16,
+    program: U32,
+    peers: U32,
+}
+
+/// A bundle that has been loaded.
+#[derive(Debug)]
+pub struct Bundle {
+    /// Which rules of the program apply.
+    pub direction: Direction,
+    /// TCP port of the listener; `None` if the proxy must be asked.
+    pub port: Option<u16>,
+    /// The program.
+    pub program: Program,
+    /// The peers, for the sets of the program.
+    pub peers: PeerTable,
+}
+
+/// Why a bundle is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BundleError {
+    /// The bytes do not begin like a bundle.
+    NotABundle,
+    /// The bundle was written in a format that this reader does not know.
+    Format {
+        /// Format of the bundle.
+        found: u32,
+    },
+    /// The parts do not fill the bundle, or its header says nonsense.
+    Damaged,
+    /// The program is refused.
+    Program(LoadError),
+    /// The peer table is refused.
+    Peers(PeersError),
+    /// The peer table answers for the sets of another program.
+    PeersOfAnotherProgram,
+}
+
+impl fmt::Display for BundleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BundleError::NotABundle => f.write_str("not a Meshwall bundle"),
+            BundleError::Format { found } => write!(
+                f,
+                "bundle format {found} is unknown; this filter reads format {FORMAT}: \
+                 update the filter before the policy server"
+            ),
+            BundleError::Damaged => f.write_str("bundle is damaged: its parts do not fill it"),
+            BundleError::Program(error) => fmt::Display::fmt(error, f),
+            BundleError::Peers(error) => fmt::Display::fmt(error, f),
+            BundleError::PeersOfAnotherProgram => {
+                f.write_str("peer table answers for the peer sets of another program")
+            }
+        }
+    }
+}
+
+impl std::error::Error for BundleError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BundleError::Program(error) => Some(error),
+            BundleError::Peers(error) => Some(error),
+            BundleError::NotABundle
+            | BundleError::Format { .. }
+            | BundleError::Damaged
+            | BundleError::PeersOfAnotherProgram => None,
+        }
+    }
+}
+
+/// Writes a bundle. `port` is the listener's TCP port, if it has but one.
+pub fn encode(direction: Direction, port: Option<u16>, program: &[u8], peers: &[u8]) -> Vec<u8> {
+    let length = |bytes: &[u8]| U32::new(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+    let header = BundleHeader {
+        magic: MAGIC,
+        format: U32::new(FORMAT),
+        direction: match direction {
+            Direction::Ingress => 0,
+            Direction::Egress => 1,
+        },
+        reserved: 0,
+        port: U16::new(port.unwrap_or(0)),
+        program: length(program),
+        peers: length(peers),
+    };
+    [header.as_bytes(), program, peers].concat()
+}
+
+impl Bundle {
+    /// Checks a bundle and takes over what is in it.
+    pub fn load(bytes: &[u8]) -> Result<Bundle, BundleError> {
+        let (header, rest) =
+            BundleHeader::ref_from_prefix(bytes).map_err(|_| BundleError::NotABundle)?;
+        if header.magic != MAGIC {
+            return Err(BundleError::NotABundle);
+        }
+        if header.format.get() != FORMAT {
+            return Err(BundleError::Format {
+                found: header.format.get(),
+            });
+        }
+        let direction = match (header.direction, header.reserved) {
+            (0, 0) => Direction::Ingress,
+            (1, 0) => Direction::Egress,
+            _ => return Err(BundleError::Damaged),
+        };
+        let (program, peers) = rest
+            .split_at_checked(header.program.get() as usize)
+            .ok_or(BundleError::Damaged)?;
+        if peers.len() != header.peers.get() as usize {
+            return Err(BundleError::Damaged);
+        }
+        let program = Program::load(program.to_vec()).map_err(BundleError::Program)?;
+        let peers = PeerTable::load(peers.to_vec()).map_err(BundleError::Peers)?;
+        if !program.accepts(&peers) {
+            return Err(BundleError::PeersOfAnotherProgram);
+        }
+        let port = Some(header.port.get()).filter(|port| *port != 0);
+        Ok(Bundle {
+            direction,
+            port,
+            program,
+            peers,
+        })
+    }
+}
