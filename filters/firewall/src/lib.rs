@@ -1,1 +1,227 @@
-//! The Meshwall firewall filter for Envoy.
+//! The Meshwall firewall filter: decides on connections and requests inside Envoy.
+//!
+//! One module, two root ids. As `http` it decides on each request when its headers are there; as
+//! `network` on each connection at the first data in either direction, when the peer's identity
+//! is known and before a byte has passed. Both ask the engine in `meshwall-policy`; what is here
+//! is what the engine must be told, and what is done with its answer.
+//!
+//! What the filter cannot find out, it refuses: no bundle, a bundle that is damaged, an identity
+//! that is not unique, an address that the listener does not vouch for.
+//!
+//! The configuration of a plugin is a [`meshwall_policy::bundle`]. A change of policy makes a new
+//! root context in the same virtual machine; streams of the old one are decided again by the new
+//! program, and closed if it does not permit them.
+
+mod connection;
+mod http;
+mod installed;
+mod network;
+mod observe;
+mod revoke;
+
+use meshwall_filter_host::ports::{
+    Buffers, Clock, Contexts, FilterState, HeaderMaps, LocalReplies, Logs, Metrics, Properties,
+    Streams, Timer,
+};
+use meshwall_filter_host::{
+    Action, BufferKind, Callback, ContextId, ContextMap, Filter, LocalReply, LogLevel, StreamKind,
+};
+use meshwall_policy::bundle::Bundle;
+use meshwall_policy::decide::Scratch;
+
+use crate::installed::{Installed, Policies, Role};
+use crate::observe::Observer;
+
+/// Largest configuration that is read, in bytes: the largest program with the largest peer table.
+const MAX_CONFIGURATION_BYTES: usize = 48 << 20;
+
+/// The filter of one virtual machine: all its listeners, connections and requests.
+#[derive(Debug, Default)]
+pub struct Firewall {
+    policies: Policies,
+    streams: ContextMap<Stream>,
+    scratch: Scratch,
+    observer: Observer,
+}
+
+/// A connection or request.
+#[derive(Debug)]
+struct Stream {
+    root: ContextId,
+    state: State,
+}
+
+/// What is known about a stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// Nothing has been decided.
+    Undecided,
+    /// The program of this generation permitted it.
+    Permitted {
+        /// Generation of the program.
+        generation: u32,
+    },
+    /// It was refused; whatever still arrives is held back.
+    Refused,
+}
+
+/// The ports that the firewall uses.
+pub trait Proxy:
+    Buffers
+    + Clock
+    + Contexts
+    + FilterState
+    + HeaderMaps
+    + LocalReplies
+    + Logs
+    + Metrics
+    + Properties
+    + Streams
+    + Timer
+{
+}
+
+impl<T> Proxy for T where
+    T: Buffers
+        + Clock
+        + Contexts
+        + FilterState
+        + HeaderMaps
+        + LocalReplies
+        + Logs
+        + Metrics
+        + Properties
+        + Streams
+        + Timer
+{
+}
+
+impl<P: Proxy> Filter<P> for Firewall {
+    const PANIC_REPLY: LocalReply<'static> = LocalReply {
+        details: b"meshwall_fault",
+        ..LocalReply::new(403)
+    };
+
+    fn on_configure(&mut self, proxy: &P, root: ContextId, length: usize) -> bool {
+        match self.configure(proxy, root, length) {
+            Ok(summary) => {
+                proxy.log(LogLevel::Info, &summary);
+                true
+            }
+            Err(reason) => {
+                proxy.log(
+                    LogLevel::Error,
+                    &format!("meshwall: configuration refused: {reason}"),
+                );
+                false
+            }
+        }
+    }
+
+    fn on_context_create(&mut self, _: &P, context: ContextId, parent: Option<ContextId>) {
+        if let Some(root) = parent {
+            self.streams.insert(
+                context,
+                Stream {
+                    root,
+                    state: State::Undecided,
+                },
+            );
+        }
+    }
+
+    fn on_request_headers(&mut self, proxy: &P, context: ContextId, _: u32, _: bool) -> Action {
+        self.decide_request(proxy, context)
+    }
+
+    fn on_downstream_data(&mut self, proxy: &P, context: ContextId, _: usize, _: bool) -> Action {
+        self.decide_connection(proxy, context)
+    }
+
+    fn on_upstream_data(&mut self, proxy: &P, context: ContextId, _: usize, _: bool) -> Action {
+        self.decide_connection(proxy, context)
+    }
+
+    fn on_tick(&mut self, proxy: &P, root: ContextId) {
+        self.revoke(proxy, root);
+    }
+
+    fn on_delete(&mut self, _: &P, context: ContextId) {
+        if self.streams.remove(context).is_none() {
+            self.policies.remove(context);
+        }
+    }
+
+    fn on_panic(&mut self, proxy: &P, callback: Callback, _: ContextId) {
+        self.observer.panicked(proxy, callback);
+    }
+}
+
+impl Firewall {
+    /// A filter that has no policy yet and refuses everything.
+    pub fn new() -> Firewall {
+        Firewall::default()
+    }
+
+    /// Loads a bundle and makes it current. The last good one stays if anything is wrong.
+    fn configure<P: Proxy>(
+        &mut self,
+        proxy: &P,
+        root: ContextId,
+        length: usize,
+    ) -> Result<String, String> {
+        use meshwall_filter_host::property::{PLUGIN_NAME, PLUGIN_ROOT_ID};
+        if length > MAX_CONFIGURATION_BYTES {
+            let limit = MAX_CONFIGURATION_BYTES;
+            return Err(format!("it has {length} bytes, more than {limit}"));
+        }
+        let property = |property| proxy.get(property).ok().flatten().unwrap_or_default();
+        let role = match property(PLUGIN_ROOT_ID).as_slice() {
+            b"http" => Role::Http,
+            b"network" => Role::Network,
+            other => {
+                let other = String::from_utf8_lossy(other);
+                return Err(format!("root id `{other}` is neither `http` nor `network`"));
+            }
+        };
+        let bytes = proxy
+            .buffer(BufferKind::PluginConfiguration, 0, length)
+            .map_err(|status| format!("the proxy does not hand it over: {status}"))?;
+        let bundle = Bundle::load(&bytes).map_err(|error| error.to_string())?;
+        drop(bytes);
+        let summary = format!(
+            "meshwall: {} program {} for {} in force: {} rules, {} peers",
+            bundle.direction,
+            bundle.program.version(),
+            bundle.program.workload(),
+            bundle.program.rules(),
+            bundle.peers.len()
+        );
+        self.policies
+            .install(root, role, property(PLUGIN_NAME), Installed::new(bundle));
+        self.watch(proxy, root);
+        Ok(summary)
+    }
+
+    /// Remembers what was decided about a stream.
+    fn settle(&mut self, context: ContextId, state: State) {
+        if let Some(stream) = self.streams.get_mut(context) {
+            stream.state = state;
+        }
+    }
+}
+
+/// Which half of a stream to close so that all of it ends.
+fn closing(role: Role) -> StreamKind {
+    match role {
+        Role::Http => StreamKind::Request,
+        Role::Network => StreamKind::Downstream,
+    }
+}
+
+meshwall_filter_host::export! {
+    filter: Firewall = Firewall::new();
+    callbacks: [
+        configure, context_create, request_headers, downstream_data, upstream_data, tick, delete,
+    ];
+}

@@ -1,0 +1,165 @@
+//! Decides on requests.
+
+use meshwall_filter_host::pairs::Pairs;
+use meshwall_filter_host::{Action, ContextId, GrpcStatus, LocalReply, MapKind};
+use meshwall_policy::attributes::{Attributes, Claim, Peer, Request};
+use meshwall_policy::decide::{self, Scratch};
+use meshwall_policy::decision::{Decision, Verdict};
+use meshwall_policy::spec::Timestamp;
+
+use crate::connection::Connection;
+use crate::installed::{Current, Installed};
+use crate::observe::Refusal;
+use crate::{Firewall, Proxy, State};
+
+impl Firewall {
+    pub(crate) fn decide_request<P: Proxy>(&mut self, proxy: &P, context: ContextId) -> Action {
+        let root = self.streams.get(context).map(|stream| stream.root);
+        let Some(current) = root.and_then(|root| self.policies.current(root)) else {
+            self.observer.failed(proxy, Refusal::NoPolicy);
+            self.refuse(proxy, context, None, "meshwall_fault[no_policy]");
+            return Action::Pause;
+        };
+        let decided = request(proxy, &current, &mut self.scratch);
+        let decision = match decided {
+            Ok(decision) => decision,
+            Err(refusal) => {
+                self.observer.failed(proxy, refusal);
+                let details = format!("meshwall_fault[{}]", refusal.name());
+                self.refuse(proxy, context, Some(&current.installed), &details);
+                return Action::Pause;
+            }
+        };
+        self.observer.decided(proxy, &current, &decision);
+        match decision.enforced.verdict {
+            Verdict::Allow => {
+                let generation = current.generation;
+                self.settle(context, State::Permitted { generation });
+                Action::Continue
+            }
+            Verdict::Deny => {
+                let cause = current
+                    .installed
+                    .bundle
+                    .program
+                    .cause(decision.enforced.cause);
+                let details = format!("meshwall_denied[{cause}]");
+                self.refuse(proxy, context, Some(&current.installed), &details);
+                Action::Pause
+            }
+        }
+    }
+
+    /// Answers in place of the workload. The client learns that it was denied, and no more.
+    fn refuse<P: Proxy>(
+        &mut self,
+        proxy: &P,
+        context: ContextId,
+        installed: Option<&Installed>,
+        details: &str,
+    ) {
+        self.settle(context, State::Refused);
+        let denial = installed.map(|installed| installed.bundle.program.denial());
+        let (status, body) = denial
+            .map(|denial| (denial.status, denial.body))
+            .unwrap_or((403, String::new()));
+        let reply = LocalReply {
+            details: details.as_bytes(),
+            body: body.as_bytes(),
+            grpc_status: Some(GrpcStatus::PERMISSION_DENIED),
+            ..LocalReply::new(status)
+        };
+        if proxy.send_local_reply(&reply).is_err() {
+            let _ = proxy.close_stream(meshwall_filter_host::StreamKind::Request);
+        }
+    }
+}
+
+/// Decides on the request of the effective context.
+pub(crate) fn request<P: Proxy>(
+    proxy: &P,
+    current: &Current,
+    scratch: &mut Scratch,
+) -> Result<Decision, Refusal> {
+    let Current {
+        role, installed, ..
+    } = current;
+    let Installed { bundle, .. } = &**installed;
+    let map = proxy
+        .header_map(MapKind::RequestHeaders)
+        .map_err(|_| Refusal::Headers)?;
+    let headers: Vec<(&[u8], &[u8])> = map.iter().collect();
+    let pseudo = |name: &[u8]| {
+        headers
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| *value)
+    };
+    // A request always has a method; without one, this is not the header map.
+    let method = pseudo(b":method").ok_or(Refusal::Headers)?;
+    let connection = Connection::read(proxy, *role, installed).map_err(Refusal::Missing)?;
+    let values = claim_values(proxy, installed);
+    let claims = claims(installed, &values);
+    let attributes = Attributes {
+        direction: bundle.direction,
+        now: now(proxy, installed)?,
+        peer: Peer {
+            principal: connection.principal.as_deref(),
+            address: connection.address,
+            remote_address: connection.remote_address,
+        },
+        port: connection.port,
+        sni: connection.sni.as_deref(),
+        request: Some(Request {
+            method,
+            authority: pseudo(b":authority").unwrap_or_default(),
+            path: pseudo(b":path").unwrap_or_default(),
+            headers: &headers,
+            claims: &claims,
+        }),
+    };
+    Ok(decide::decide(
+        &bundle.program,
+        &bundle.peers,
+        &attributes,
+        scratch,
+    ))
+}
+
+/// The time, if a policy expires; it costs a call.
+pub(crate) fn now<P: Proxy>(proxy: &P, installed: &Installed) -> Result<Timestamp, Refusal> {
+    if !installed.bundle.program.has_expiry() {
+        return Ok(Timestamp(0));
+    }
+    let now = proxy.now().map_err(|_| Refusal::Clock)?;
+    i64::try_from(now.as_secs())
+        .map(Timestamp)
+        .map_err(|_| Refusal::Clock)
+}
+
+/// What the proxy says of each claim that the program looks at.
+fn claim_values<P: Proxy>(proxy: &P, installed: &Installed) -> Vec<Option<Vec<u8>>> {
+    let read = |property| proxy.get(property).ok().flatten();
+    installed
+        .claims
+        .iter()
+        .map(|(_, property)| read(property.property()))
+        .collect()
+}
+
+/// A text is one value. A list arrives as pairs whose names are its elements; a map is neither,
+/// and no value.
+fn claims<'a>(installed: &'a Installed, values: &'a [Option<Vec<u8>>]) -> Vec<Claim<'a>> {
+    let mut claims = Vec::new();
+    for ((path, _), value) in installed.claims.iter().zip(values) {
+        let Some(value) = value else { continue };
+        match Pairs::parse(value) {
+            Ok(pairs) if !pairs.is_empty() => {
+                let elements = pairs.iter().filter(|(_, value)| value.is_empty());
+                claims.extend(elements.map(|(value, _)| Claim { path, value }));
+            }
+            _ => claims.push(Claim { path, value }),
+        }
+    }
+    claims
+}

@@ -1,0 +1,81 @@
+//! Decides on TCP connections.
+//!
+//! Not when they arrive: the handshake is not over then, and the peer has no identity. The first
+//! data in either direction is the moment, and it is held back if the answer is no, so nothing
+//! reaches the workload and nothing of the workload reaches the peer.
+
+use meshwall_filter_host::{Action, ContextId, StreamKind};
+use meshwall_policy::attributes::{Attributes, Peer};
+use meshwall_policy::decide::{self, Scratch};
+use meshwall_policy::decision::{Decision, Verdict};
+
+use crate::connection::Connection;
+use crate::http::now;
+use crate::installed::{Current, Installed};
+use crate::observe::Refusal;
+use crate::{Firewall, Proxy, State};
+
+impl Firewall {
+    pub(crate) fn decide_connection<P: Proxy>(&mut self, proxy: &P, context: ContextId) -> Action {
+        let stream = self.streams.get(context);
+        match stream.map(|stream| stream.state) {
+            Some(State::Permitted { .. }) => return Action::Continue,
+            Some(State::Refused) => return Action::Pause,
+            Some(State::Undecided) | None => {}
+        }
+        let root = stream.map(|stream| stream.root);
+        let Some(current) = root.and_then(|root| self.policies.current(root)) else {
+            self.observer.failed(proxy, Refusal::NoPolicy);
+            return self.close(proxy, context);
+        };
+        match connection(proxy, &current, &mut self.scratch) {
+            Ok(decision) => {
+                self.observer.decided(proxy, &current, &decision);
+                if decision.enforced.verdict == Verdict::Allow {
+                    let generation = current.generation;
+                    self.settle(context, State::Permitted { generation });
+                    return Action::Continue;
+                }
+            }
+            Err(refusal) => self.observer.failed(proxy, refusal),
+        }
+        self.close(proxy, context)
+    }
+
+    fn close<P: Proxy>(&mut self, proxy: &P, context: ContextId) -> Action {
+        self.settle(context, State::Refused);
+        let _ = proxy.close_stream(StreamKind::Downstream);
+        Action::Pause
+    }
+}
+
+/// Decides on the connection of the effective context.
+pub(crate) fn connection<P: Proxy>(
+    proxy: &P,
+    current: &Current,
+    scratch: &mut Scratch,
+) -> Result<Decision, Refusal> {
+    let Current {
+        role, installed, ..
+    } = current;
+    let Installed { bundle, .. } = &**installed;
+    let connection = Connection::read(proxy, *role, installed).map_err(Refusal::Missing)?;
+    let attributes = Attributes {
+        direction: bundle.direction,
+        now: now(proxy, installed)?,
+        peer: Peer {
+            principal: connection.principal.as_deref(),
+            address: connection.address,
+            remote_address: connection.remote_address,
+        },
+        port: connection.port,
+        sni: connection.sni.as_deref(),
+        request: None,
+    };
+    Ok(decide::decide(
+        &bundle.program,
+        &bundle.peers,
+        &attributes,
+        scratch,
+    ))
+}

@@ -1,0 +1,185 @@
+//! What the filter lets the operator see: counters, and filter state for access logs.
+//!
+//! A permitted request costs one call, to its counter. What is denied, or would be if every
+//! monitored policy were enforced, leaves its verdict and cause in filter state as well.
+//!
+//! Labels are part of a metric's name, `meshwall_requests_total;direction=ingress;verdict=deny;
+//! policy=FirewallPolicy/shop/payments;rule=checkout`; the bootstrap's `stats_tags` take them
+//! out. The name of a rule counts only what that rule decided.
+
+use std::cell::RefCell;
+
+use meshwall_filter_host::{Callback, Counter, CounterCache};
+use meshwall_policy::decision::{Cause, CauseName, Decision, Outcome};
+
+use crate::Proxy;
+use crate::connection::Missing;
+use crate::installed::{Current, Role};
+
+/// Filter state: the verdict.
+const VERDICT: &str = "meshwall.verdict";
+/// Filter state: the cause of the verdict.
+const CAUSE: &str = "meshwall.cause";
+/// Filter state: the verdict and cause that would hold if every monitored policy were enforced,
+/// if that is another verdict.
+const WOULD_BE: &str = "meshwall.would_be";
+
+/// Why something was refused without the engine's word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Refusal {
+    /// There is no program.
+    NoPolicy,
+    /// The request has no readable header map.
+    Headers,
+    /// The listener does not say what the program asks for.
+    Missing(Missing),
+    /// A policy expires, and the proxy does not tell the time.
+    Clock,
+}
+
+impl Refusal {
+    /// Short name for details and counters.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Refusal::NoPolicy => "no_policy",
+            Refusal::Headers => "headers",
+            Refusal::Missing(missing) => missing.name(),
+            Refusal::Clock => "clock",
+        }
+    }
+}
+
+/// The counters of one program, found by what decided.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    rules: RefCell<Vec<Option<Counter>>>,
+    others: RefCell<Vec<(Outcome, Counter)>>,
+}
+
+impl Counters {
+    pub(crate) fn new(rules: usize) -> Counters {
+        Counters {
+            rules: RefCell::new(vec![None; rules]),
+            others: RefCell::default(),
+        }
+    }
+
+    fn known(&self, outcome: Outcome) -> Option<Counter> {
+        match outcome.cause {
+            Cause::Rule(rule) => *self.rules.borrow().get(rule as usize)?,
+            _ => {
+                let others = self.others.borrow();
+                others
+                    .iter()
+                    .find(|(known, _)| *known == outcome)
+                    .map(|(_, counter)| *counter)
+            }
+        }
+    }
+
+    fn learn(&self, outcome: Outcome, counter: Counter) {
+        match outcome.cause {
+            Cause::Rule(rule) => {
+                if let Some(known) = self.rules.borrow_mut().get_mut(rule as usize) {
+                    *known = Some(counter);
+                }
+            }
+            _ => self.others.borrow_mut().push((outcome, counter)),
+        }
+    }
+}
+
+/// Tells what happens.
+#[derive(Debug, Default)]
+pub(crate) struct Observer {
+    names: RefCell<CounterCache>,
+}
+
+impl Observer {
+    /// A decision was made.
+    pub(crate) fn decided<P: Proxy>(&self, proxy: &P, current: &Current, decision: &Decision) {
+        let installed = &current.installed;
+        let Decision {
+            enforced,
+            combined,
+            identity_mismatch,
+        } = *decision;
+        let counter = installed.counters.known(enforced).or_else(|| {
+            let name = format!("{}{}", total(current.role), labels(current, enforced));
+            let counter = self.names.borrow_mut().counter(proxy, &name).ok()?;
+            installed.counters.learn(enforced, counter);
+            Some(counter)
+        });
+        if let Some(counter) = counter {
+            let _ = proxy.increment_counter(counter, 1);
+        }
+        if identity_mismatch {
+            self.count(proxy, "meshwall_identity_mismatch_total");
+        }
+        let differs = combined.verdict != enforced.verdict;
+        if differs {
+            self.count(
+                proxy,
+                &format!("meshwall_would_be_total{}", labels(current, combined)),
+            );
+        }
+        if differs || enforced.verdict == meshwall_policy::decision::Verdict::Deny {
+            let program = &installed.bundle.program;
+            let cause = program.cause(enforced.cause).to_string();
+            let _ = proxy.set_filter_state(VERDICT, enforced.verdict.to_string().as_bytes());
+            let _ = proxy.set_filter_state(CAUSE, cause.as_bytes());
+            if differs {
+                let would = format!("{} {}", combined.verdict, program.cause(combined.cause));
+                let _ = proxy.set_filter_state(WOULD_BE, would.as_bytes());
+            }
+        }
+    }
+
+    /// Something was refused without the engine's word.
+    pub(crate) fn failed<P: Proxy>(&self, proxy: &P, refusal: Refusal) {
+        self.count(
+            proxy,
+            &format!("meshwall_faults_total;reason={}", refusal.name()),
+        );
+        let _ = proxy.set_filter_state(VERDICT, b"deny");
+        let _ = proxy.set_filter_state(CAUSE, format!("fault/{}", refusal.name()).as_bytes());
+    }
+
+    /// A live stream was closed because the policy changed.
+    pub(crate) fn revoked<P: Proxy>(&self, proxy: &P, current: &Current) {
+        let direction = current.installed.bundle.direction;
+        self.count(
+            proxy,
+            &format!("meshwall_revoked_total;direction={direction}"),
+        );
+    }
+
+    /// A callback panicked, and its stream was refused.
+    pub(crate) fn panicked<P: Proxy>(&self, proxy: &P, callback: Callback) {
+        self.count(proxy, &format!("meshwall_panics_total;reason={callback:?}"));
+    }
+
+    fn count<P: Proxy>(&self, proxy: &P, name: &str) {
+        if let Ok(counter) = self.names.borrow_mut().counter(proxy, name) {
+            let _ = proxy.increment_counter(counter, 1);
+        }
+    }
+}
+
+fn total(role: Role) -> &'static str {
+    match role {
+        Role::Http => "meshwall_requests_total",
+        Role::Network => "meshwall_connections_total",
+    }
+}
+
+fn labels(current: &Current, outcome: Outcome) -> String {
+    let bundle = &current.installed.bundle;
+    let (direction, verdict) = (bundle.direction, outcome.verdict);
+    match bundle.program.cause(outcome.cause) {
+        CauseName::Rule { document, rule } => {
+            format!(";direction={direction};verdict={verdict};policy={document};rule={rule}")
+        }
+        other => format!(";direction={direction};verdict={verdict};reason={other}"),
+    }
+}
