@@ -149,7 +149,6 @@ fn plugin(kind: FilterKind, module: &Module, program: &[u8]) -> Tree {
              everything pass from then on, FAIL_CLOSED nothing ever again.",
         ),
     ])
-    .and(kind.stop_iteration())
 }
 
 impl FilterKind {
@@ -164,16 +163,6 @@ impl FilterKind {
         match self {
             Self::Http => "envoy.extensions.filters.http.wasm.v3.Wasm",
             Self::Network => "envoy.extensions.filters.network.wasm.v3.Wasm",
-        }
-    }
-
-    fn stop_iteration(self) -> Option<Entry> {
-        match self {
-            Self::Http => Some(
-                entry("allow_on_headers_stop_iteration", true)
-                    .because("While the filter waits at the headers it still sees the body."),
-            ),
-            Self::Network => None,
         }
     }
 

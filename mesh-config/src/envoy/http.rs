@@ -43,6 +43,10 @@ impl Http {
         let jwt = (!self.jwt_issuers.is_empty()).then(|| jwt::filter(&self.jwt_issuers));
         let firewall = firewall.map(|firewall| firewall.filter(FilterKind::Http));
         let filters = jwt.into_iter().chain(firewall).chain([router()]);
+        let nobody = map([
+            entry("address_prefix", "255.255.255.255"),
+            entry("prefix_len", 32u32),
+        ]);
         extension(
             "envoy.filters.network.http_connection_manager",
             "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -54,8 +58,13 @@ impl Http {
                      writes into x-forwarded-for.",
                 ),
                 entry("xff_num_trusted_hops", self.trusted_hops),
-                entry("internal_address_config", map([])).because(
-                    "No peer is internal: none gets to steer this proxy by x-envoy- headers.",
+                entry(
+                    "internal_address_config",
+                    map([entry("cidr_ranges", list([nobody]))]),
+                )
+                .because(
+                    "An internal peer could steer this proxy by x-envoy- headers. No peer \
+                         has this address; an empty list would mean the private addresses.",
                 ),
             ],
         )
@@ -63,6 +72,13 @@ impl Http {
         .and_config(self.paths.settings())
         .and_config([
             entry("server_header_transformation", "PASS_THROUGH"),
+            entry(
+                "upgrade_configs",
+                list([map([entry("upgrade_type", "websocket")])]),
+            )
+            .because(
+                "A WebSocket starts with a request, which the firewall decides on like any other.",
+            ),
             entry("route_config", self.routes()),
             entry("http_filters", list(filters)),
         ])

@@ -6,8 +6,11 @@
 //! for people. The settings that are not in these types are fixed, because a firewall is
 //! only as good as the listener around it: each has its reason in the comment beside it.
 //!
-//! The reasons are measured, on Envoy 1.40, and testbed/tests/envoy_config.rs measures
-//! them again.
+//! It takes Envoy 1.37 or newer: 1.36 can neither tell a network filter all names of a peer
+//! nor wait for them before it connects to an upstream.
+//!
+//! The reasons are measured, on Envoy 1.40, and testbed/tests/envoy_config measures them
+//! again.
 
 mod access_log;
 mod bootstrap;

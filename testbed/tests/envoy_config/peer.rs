@@ -201,6 +201,50 @@ async fn the_application_gets_the_verified_identity_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_peer_does_not_steer_the_proxy_by_headers() {
+    let world = World::new();
+    let (envoy, _backend) = http_sidecar(&world, http()).await;
+    let address = envoy.listener("http").unwrap();
+    // With an empty list of internal addresses, the first of these would be one.
+    for source in [[127, 0, 0, 1], [127, 0, 0, 77]] {
+        let request = Request::get("/")
+            .header("x-envoy-upstream-rq-timeout-ms", "1000")
+            .header("x-envoy-internal", "true");
+        let client = world.frontend().from_address(source);
+        let response = client
+            .request(address, Version::Http2, &request)
+            .await
+            .unwrap();
+        let headers = response.json()["headers"].to_string();
+        assert!(!headers.contains("timeout"), "{headers}");
+        assert!(!headers.contains("x-envoy-internal"), "{headers}");
+        assert!(
+            !response
+                .headers
+                .keys()
+                .any(|name| name.as_str().starts_with("x-envoy"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_passes_as_the_request_that_it_is() {
+    let world = World::new();
+    let (envoy, backend) = http_sidecar(&world, http()).await;
+    let mut connection = world
+        .frontend()
+        .hostile_http1(envoy.listener("http").unwrap())
+        .await
+        .unwrap();
+    let request = "GET /chat HTTP/1.1\r\nhost: ledger\r\nconnection: upgrade\r\n\
+                   upgrade: websocket\r\n\r\n";
+    // The backend knows no WebSockets; that it was asked is enough.
+    connection.send(request.as_bytes()).await.unwrap();
+    assert_eq!(backend.traffic().requests, 1);
+    seen(&envoy, 'H', FIRST).await;
+}
+
+#[tokio::test]
 async fn the_program_arrives_byte_for_byte() {
     let world = World::new();
     let (envoy, _backend) = http_sidecar(&world, http()).await;

@@ -1,12 +1,12 @@
 //! Who is let in by TLS, before any filter is asked.
 
 use meshwall_mesh_config::envoy::{Listener, Protocol, UpstreamProtocol};
-use meshwall_testbed::rig::backend::HttpBackend;
-use meshwall_testbed::rig::client::{Client, Request, Version};
-use meshwall_testbed::rig::envoy::Envoy;
+use meshwall_testbed::rig::backend::{HttpBackend, Speech, TcpBackend};
+use meshwall_testbed::rig::client::{Client, Exchange, Request, Version};
+use meshwall_testbed::rig::envoy::{Envoy, Launch};
 use meshwall_testbed::rig::pki::{Identity, Leaf, Validity};
 
-use crate::support::{World, http};
+use crate::support::{World, bootstrap, cluster, http, tcp};
 
 const FRONTEND: &str = "spiffe://cluster.local/ns/shop/sa/frontend";
 const PARTNER: &str = "spiffe://partner.example/ns/shop/sa/frontend";
@@ -154,5 +154,39 @@ async fn no_certificate_no_entry() {
             !peers.is_let_in(&Client::plaintext(), listener).await,
             "{listener}"
         );
+    }
+}
+
+#[tokio::test]
+async fn no_session_can_be_resumed() {
+    let world = World::new();
+    let backend = TcpBackend::start(Speech::ClientFirst).await.unwrap();
+    let clusters = vec![cluster("app", backend.address(), UpstreamProtocol::Tcp)];
+    let generated = bootstrap(vec![world.inbound("tcp", tcp())], clusters).to_json();
+    let mut with_resumption = generated.clone();
+    let tls = &mut with_resumption["static_resources"]["listeners"][0]["filter_chains"][0]["transport_socket"]
+        ["typed_config"];
+    for session in ["stateless", "stateful"] {
+        let setting = format!("disable_{session}_session_resumption");
+        assert_eq!(
+            tls.as_object_mut().unwrap().remove(&setting),
+            Some(true.into())
+        );
+    }
+    for (config, resumable) in [(with_resumption, true), (generated, false)] {
+        let envoy = Launch::new(&world.envoy).start(&config).await.unwrap();
+        let client = world.frontend();
+        let mut connection = client
+            .open(envoy.listener("tcp").unwrap(), &[])
+            .await
+            .unwrap();
+        let echo = connection
+            .exchange(Exchange {
+                send: b"hi",
+                expect: 2,
+            })
+            .await;
+        assert_eq!(echo.received(), b"hi");
+        assert_eq!(connection.session_tickets() > 0, resumable);
     }
 }

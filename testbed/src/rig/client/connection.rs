@@ -74,6 +74,13 @@ impl Connection {
         self.stream.alpn()
     }
 
+    /// How many tickets for resuming the session the peer has given (TLS 1.3). They arrive
+    /// with the first data at the latest.
+    #[must_use]
+    pub fn session_tickets(&self) -> u32 {
+        self.stream.session_tickets()
+    }
+
     /// Sends and receives what `exchange` says.
     pub async fn exchange(&mut self, exchange: Exchange<'_>) -> End {
         let mut received = Vec::new();

@@ -104,6 +104,13 @@ impl Stream {
             Transport::Tls(stream) => stream.get_ref().1.alpn_protocol(),
         }
     }
+
+    pub(super) fn session_tickets(&self) -> u32 {
+        match &self.transport {
+            Transport::Plain(_) => 0,
+            Transport::Tls(stream) => stream.get_ref().1.tls13_tickets_received(),
+        }
+    }
 }
 
 impl AsyncRead for Stream {

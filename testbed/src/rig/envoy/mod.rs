@@ -59,17 +59,17 @@ pub enum Error {
     Ended {
         /// Its exit status.
         status: ExitStatus,
-        /// The last lines of its log.
+        /// What its log complains of, or the last lines of it.
         log: String,
     },
     /// Something did not come about in time.
-    #[error("{what}: not within {within:?}; Envoy's log ends with: {log}")]
+    #[error("{what}: not within {within:?}; Envoy's log: {log}")]
     TimedOut {
         /// What was waited for.
         what: String,
         /// How long.
         within: Duration,
-        /// The last lines of Envoy's log.
+        /// What Envoy's log complains of, or the last lines of it.
         log: String,
     },
     /// Envoy's admin interface gave no answer.
@@ -106,10 +106,14 @@ pub enum Error {
     },
 }
 
-/// The last lines of a log, for an error message.
+/// What an error message should say of a log: the complaints in it, or else its end.
 fn tail(log: &str) -> String {
     const LINES: usize = 8;
-    let lines: Vec<&str> = log.lines().collect();
+    let is_complaint = |line: &&str| line.contains("][critical]") || line.contains("][error]");
+    let mut lines: Vec<&str> = log.lines().filter(is_complaint).collect();
+    if lines.is_empty() {
+        lines = log.lines().collect();
+    }
     lines
         .get(lines.len().saturating_sub(LINES)..)
         .unwrap_or_default()
