@@ -57,7 +57,7 @@ suite_unit() {
 }
 
 suite_wasm() {
-    setup 'build firewall.wasm' scripts/build-wasm
+    step 'build firewall.wasm' scripts/build-wasm
     export MESHWALL_FIREWALL_WASM=$ROOT/target/wasm/firewall.wasm
     local target
     for target in "${WASM_TARGETS[@]}"; do
