@@ -1,3 +1,4 @@
 //! A proxy-wasm host to test filters in, and the meshwall command.
 
+pub mod host;
 pub mod rig;
