@@ -210,7 +210,7 @@ impl<'a> Asked<'a> {
                         .any(|string| self.string(field, string, value))
                 };
                 let each = matches!(field, Field::Header(_) | Field::Query(_));
-                if each && action != Action::Deny && !negated {
+                if each && (action == Action::Deny) == *negated {
                     !values.is_empty() && values.iter().all(test)
                 } else {
                     values.iter().any(test)

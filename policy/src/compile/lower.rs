@@ -69,8 +69,10 @@ impl<'a> Compiler<'a> {
         }
         let (code, key) = FieldCode::of(field);
         let key_text = self.writer.text(&key);
-        let all = matches!(code, FieldCode::Header | FieldCode::Query)
-            && place.rule.action != Action::Deny;
+        // A repeated header permits nothing new: what permits must hold for each value, and
+        // what denies for one. A negated predicate holds for one value if not all match.
+        let repeats = matches!(code, FieldCode::Header | FieldCode::Query);
+        let all = repeats && ((place.rule.action == Action::Deny) == *negated);
         let (dimension, indexed) = entry.add(code, key, key_text, &patterns, &sets, *negated);
         let flag = |set: bool, flag: u32| if set { flag } else { 0 };
         self.writer.predicates.push(PredicateRecord {
@@ -78,7 +80,7 @@ impl<'a> Compiler<'a> {
             flags: U32::new(
                 flag(*negated, PREDICATE_NEGATED)
                     | flag(indexed, PREDICATE_INDEXED)
-                    | flag(all && !negated, PREDICATE_ALL),
+                    | flag(all, PREDICATE_ALL),
             ),
             patterns: span_from(&self.writer.patterns, first),
         });
