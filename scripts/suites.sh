@@ -22,6 +22,7 @@ readonly SUITES=(
     'lint|clippy for the host and for wasm32, shellcheck|clippy, shellcheck, wasm toolchain|6 min, 5 s|yes'
     'unit|the tests of every crate|cargo|5 min, 1 min|yes'
     'wasm|the filters, built and run in a wasm host|wasm toolchain|3 min, 5 s|yes'
+    'envoy|real Envoys, with what we generate and build|wasm toolchain, Envoy|5 min, 1 min|yes'
     'docs|rustdoc, links|python3|3 min, 2 s|yes'
     'licences|licences, origins and bans of what is linked|cargo-deny|4 min, 2 s|yes'
     'advisories|known vulnerabilities in what is linked|cargo-deny, its database online|4 min, 10 s|no'
@@ -31,11 +32,17 @@ readonly SUITES=(
 # wasm toolchain and the path of firewall.wasm in MESHWALL_FIREWALL_WASM; ENVOY_TARGETS
 # these and the path of an Envoy in MESHWALL_ENVOY.
 readonly WASM_TARGETS=()
-readonly ENVOY_TARGETS=()
+readonly ENVOY_TARGETS=(envoy_config envoy_rig)
 
 suite_format() {
     setup 'rustfmt' need_subcommand fmt rustfmt
-    step 'cargo fmt' cargo fmt --all --check
+    # Each lock file is a workspace of its own: what is apart is formatted, too.
+    local locks lock
+    mapfile -t locks < <(git ls-files -- Cargo.lock '*/Cargo.lock')
+    for lock in "${locks[@]}"; do
+        step "cargo fmt (${lock%Cargo.lock}.)" \
+            cargo fmt --all --check --manifest-path "${lock%lock}toml"
+    done
 }
 
 suite_layers() {
@@ -61,6 +68,20 @@ suite_wasm() {
     export MESHWALL_FIREWALL_WASM=$ROOT/target/wasm/firewall.wasm
     local target
     for target in "${WASM_TARGETS[@]}"; do
+        cargo_tests "$target" -p meshwall-testbed --test "$target"
+    done
+}
+
+suite_envoy() {
+    setup 'build firewall.wasm' scripts/build-wasm
+    export MESHWALL_FIREWALL_WASM=$ROOT/target/wasm/firewall.wasm
+    if [[ -z ${MESHWALL_ENVOY:-} ]]; then
+        setup 'fetch Envoy' scripts/get-envoy
+        MESHWALL_ENVOY=$(scripts/get-envoy)
+        export MESHWALL_ENVOY
+    fi
+    local target
+    for target in "${ENVOY_TARGETS[@]}"; do
         cargo_tests "$target" -p meshwall-testbed --test "$target"
     done
 }
