@@ -15,11 +15,37 @@ const QUESTIONS: usize = 20;
 
 #[test]
 fn all_evaluations_agree() {
+    let (allowed, by_rule) = compare(Case::generate);
+    let asked = CASES as u32 * QUESTIONS as u32;
+    assert!(
+        (asked / 5..asked * 4 / 5).contains(&allowed),
+        "{allowed} of {asked} allowed"
+    );
+    assert!(
+        by_rule > asked / 5,
+        "only {by_rule} of {asked} decided by a rule"
+    );
+}
+
+#[test]
+fn all_evaluations_agree_on_what_an_adversary_asks() {
+    let (allowed, by_rule) = compare(Case::hostile);
+    let asked = CASES as u32 * QUESTIONS as u32;
+    assert!(allowed > asked / 10, "{allowed} of {asked} allowed");
+    assert!(
+        by_rule > asked / 10,
+        "only {by_rule} of {asked} decided by a rule"
+    );
+}
+
+/// Asks the questions of all seeds of all evaluations. How many were allowed, and how many decided
+/// by a rule.
+fn compare(case: impl Fn(u64, usize) -> Case) -> (u32, u32) {
     let mut scratch = Scratch::default();
     let mut allowed = 0;
     let mut by_rule = 0;
     for seed in 0..CASES {
-        let case = Case::generate(seed, QUESTIONS);
+        let case = case(seed, QUESTIONS);
         let Case {
             config,
             policies,
@@ -56,18 +82,10 @@ fn all_evaluations_agree() {
                 .iter()
                 .flat_map(|tier| &tier.rules)
                 .filter(|rule| rule.decisive)
-                .count();
+                .count() as u32;
         }
     }
-    let asked = CASES as u32 * QUESTIONS as u32;
-    assert!(
-        (asked / 5..asked * 4 / 5).contains(&allowed),
-        "{allowed} of {asked} allowed"
-    );
-    assert!(
-        by_rule > asked as usize / 5,
-        "only {by_rule} of {asked} decided by a rule"
-    );
+    (allowed, by_rule)
 }
 
 #[test]

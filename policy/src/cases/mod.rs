@@ -4,6 +4,8 @@
 //! same cases everywhere, so one table can be decided by the library, by the filter in the test
 //! bed and by the filter in a real proxy, and the three compared.
 
+mod hostile;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -170,7 +172,7 @@ impl Question {
 }
 
 impl Case {
-    /// The case of a seed, with this many questions.
+    /// The case of a seed, with this many questions of those who mean well.
     pub fn generate(seed: u64, questions: usize) -> Case {
         let mut choices = Choices::new(seed);
         let choices = &mut choices;
@@ -192,6 +194,16 @@ impl Case {
             workload,
             questions,
         }
+    }
+
+    /// The same case with its questions put as an adversary would.
+    pub fn hostile(seed: u64, questions: usize) -> Case {
+        let mut case = Case::generate(seed, questions);
+        let mut choices = Choices::new(!seed);
+        for question in &mut case.questions {
+            hostile::distort(&mut choices, &case.inventory, question);
+        }
+        case
     }
 }
 
