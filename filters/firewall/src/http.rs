@@ -1,16 +1,17 @@
 //! Decides on requests.
 
-use meshwall_filter_host::pairs::Pairs;
-use meshwall_filter_host::{Action, ContextId, GrpcStatus, LocalReply, MapKind};
-use meshwall_policy::attributes::{Attributes, Claim, Peer, Request};
+use meshwall_filter_host::{Action, ContextId, GrpcStatus, HeaderMap, LocalReply, MapKind};
+use meshwall_policy::attributes::{Attributes, Peer, Request};
 use meshwall_policy::decide::{self, Scratch};
 use meshwall_policy::decision::{Decision, Verdict};
 use meshwall_policy::spec::Timestamp;
 
+use crate::claims::Claims;
 use crate::connection::Connection;
 use crate::installed::{Current, Installed};
 use crate::observe::Refusal;
-use crate::{Firewall, Proxy, State};
+use crate::streams::State;
+use crate::{Firewall, Proxy};
 
 impl Firewall {
     pub(crate) fn decide_request<P: Proxy>(&mut self, proxy: &P, context: ContextId) -> Action {
@@ -20,9 +21,15 @@ impl Firewall {
             self.refuse(proxy, context, None, "meshwall_fault[no_policy]");
             return Action::Pause;
         };
-        let decided = request(proxy, &current, &mut self.scratch);
-        let decision = match decided {
-            Ok(decision) => decision,
+        let decided = proxy
+            .header_map(MapKind::RequestHeaders)
+            .map_err(|_| Refusal::Headers)
+            .and_then(|head| {
+                let decision = request(proxy, &current, &head, &mut self.scratch)?;
+                Ok((decision, head))
+            });
+        let (decision, head) = match decided {
+            Ok(decided) => decided,
             Err(refusal) => {
                 self.observer.failed(proxy, refusal);
                 let details = format!("meshwall_fault[{}]", refusal.name());
@@ -34,7 +41,9 @@ impl Firewall {
         match decision.enforced.verdict {
             Verdict::Allow => {
                 let generation = current.generation;
-                self.settle(context, State::Permitted { generation });
+                self.streams
+                    .settle(context, State::Permitted { generation });
+                self.streams.keep(context, head);
                 Action::Continue
             }
             Verdict::Deny => {
@@ -58,7 +67,7 @@ impl Firewall {
         installed: Option<&Installed>,
         details: &str,
     ) {
-        self.settle(context, State::Refused);
+        self.streams.settle(context, State::Refused);
         let denial = installed.map(|installed| installed.bundle.program.denial());
         let (status, body) = denial
             .map(|denial| (denial.status, denial.body))
@@ -75,20 +84,18 @@ impl Firewall {
     }
 }
 
-/// Decides on the request of the effective context.
+/// Decides on the request of the effective context, which has this head.
 pub(crate) fn request<P: Proxy>(
     proxy: &P,
     current: &Current,
+    head: &HeaderMap,
     scratch: &mut Scratch,
 ) -> Result<Decision, Refusal> {
     let Current {
         role, installed, ..
     } = current;
     let Installed { bundle, .. } = &**installed;
-    let map = proxy
-        .header_map(MapKind::RequestHeaders)
-        .map_err(|_| Refusal::Headers)?;
-    let headers: Vec<(&[u8], &[u8])> = map.iter().collect();
+    let headers: Vec<(&[u8], &[u8])> = head.iter().collect();
     let pseudo = |name: &[u8]| {
         headers
             .iter()
@@ -98,8 +105,8 @@ pub(crate) fn request<P: Proxy>(
     // A request always has a method; without one, this is not the header map.
     let method = pseudo(b":method").ok_or(Refusal::Headers)?;
     let connection = Connection::read(proxy, *role, installed).map_err(Refusal::Missing)?;
-    let values = claim_values(proxy, installed);
-    let claims = claims(installed, &values);
+    let claims = Claims::read(proxy, installed);
+    let claims = claims.values();
     let attributes = Attributes {
         direction: bundle.direction,
         now: now(proxy, installed)?,
@@ -135,31 +142,4 @@ pub(crate) fn now<P: Proxy>(proxy: &P, installed: &Installed) -> Result<Timestam
     i64::try_from(now.as_secs())
         .map(Timestamp)
         .map_err(|_| Refusal::Clock)
-}
-
-/// What the proxy says of each claim that the program looks at.
-fn claim_values<P: Proxy>(proxy: &P, installed: &Installed) -> Vec<Option<Vec<u8>>> {
-    let read = |property| proxy.get(property).ok().flatten();
-    installed
-        .claims
-        .iter()
-        .map(|(_, property)| read(property.property()))
-        .collect()
-}
-
-/// A text is one value. A list arrives as pairs whose names are its elements; a map is neither,
-/// and no value.
-fn claims<'a>(installed: &'a Installed, values: &'a [Option<Vec<u8>>]) -> Vec<Claim<'a>> {
-    let mut claims = Vec::new();
-    for ((path, _), value) in installed.claims.iter().zip(values) {
-        let Some(value) = value else { continue };
-        match Pairs::parse(value) {
-            Ok(pairs) if !pairs.is_empty() => {
-                let elements = pairs.iter().filter(|(_, value)| value.is_empty());
-                claims.extend(elements.map(|(value, _)| Claim { path, value }));
-            }
-            _ => claims.push(Claim { path, value }),
-        }
-    }
-    claims
 }

@@ -6,8 +6,8 @@
 
 use std::rc::Rc;
 
+use meshwall_filter_host::ContextId;
 use meshwall_filter_host::property::PropertyPath;
-use meshwall_filter_host::{ContextId, ContextMap};
 use meshwall_policy::bundle::Bundle;
 use meshwall_policy::program::Needs;
 use meshwall_policy::spec::Direction;
@@ -77,16 +77,17 @@ struct Use {
 #[derive(Debug)]
 struct Slot {
     used_as: Use,
+    /// The root contexts that belong to it, the newest last. The others only wait for their
+    /// streams to end.
+    roots: Vec<ContextId>,
     generation: u32,
     installed: Rc<Installed>,
 }
 
-/// All programs in force.
+/// All programs in force. There are as many as listeners that the filter stands in: few.
 #[derive(Debug, Default)]
 pub(crate) struct Policies {
     slots: Vec<Slot>,
-    /// Which slot a root context belongs to.
-    roots: ContextMap<usize>,
 }
 
 /// The program that holds for a stream now.
@@ -121,44 +122,63 @@ impl Policies {
             workload,
         };
         let installed = Rc::new(installed);
-        let slot = match self.slots.iter().position(|slot| slot.used_as == used_as) {
-            Some(at) => {
-                if let Some(slot) = self.slots.get_mut(at) {
-                    slot.generation = slot.generation.wrapping_add(1);
-                    slot.installed = installed;
-                }
-                at
+        match self.slots.iter_mut().find(|slot| slot.used_as == used_as) {
+            Some(slot) => {
+                slot.installed = installed;
+                slot.generation = slot.generation.wrapping_add(1);
+                slot.roots.retain(|known| *known != root);
+                slot.roots.push(root);
             }
             None => {
+                self.remove(root);
                 self.slots.push(Slot {
                     used_as,
+                    roots: vec![root],
                     generation: 0,
                     installed,
                 });
-                self.slots.len() - 1
             }
-        };
-        self.roots.insert(root, slot);
+        }
     }
 
     /// The current program for the streams of a root context; `None` before the first bundle.
     pub(crate) fn current(&self, root: ContextId) -> Option<Current> {
-        let slot = self.slots.get(*self.roots.get(root)?)?;
-        Some(Current {
+        self.slot(root).map(|slot| Current {
             role: slot.used_as.role,
             generation: slot.generation,
             installed: Rc::clone(&slot.installed),
         })
     }
 
-    /// Whether two root contexts use the same slot.
-    pub(crate) fn share(&self, one: ContextId, other: ContextId) -> bool {
-        let slot = self.roots.get(one);
-        slot.is_some() && slot == self.roots.get(other)
+    /// Treats the current program as a new one, because the time changes what it says.
+    pub(crate) fn renew(&mut self, root: ContextId) {
+        let mut slots = self.slots.iter_mut();
+        if let Some(slot) = slots.find(|slot| slot.roots.contains(&root)) {
+            slot.generation = slot.generation.wrapping_add(1);
+        }
     }
 
-    /// Forgets a root context.
+    /// Whether a root context is the newest of its slot, which looks after the others' streams.
+    pub(crate) fn leads(&self, root: ContextId) -> bool {
+        self.slot(root)
+            .is_some_and(|slot| slot.roots.last() == Some(&root))
+    }
+
+    /// Whether two root contexts use the same slot.
+    pub(crate) fn share(&self, one: ContextId, other: ContextId) -> bool {
+        self.slot(one)
+            .is_some_and(|slot| slot.roots.contains(&other))
+    }
+
+    /// Forgets a root context, and with the last one the program.
     pub(crate) fn remove(&mut self, root: ContextId) {
-        self.roots.remove(root);
+        for slot in &mut self.slots {
+            slot.roots.retain(|known| *known != root);
+        }
+        self.slots.retain(|slot| !slot.roots.is_empty());
+    }
+
+    fn slot(&self, root: ContextId) -> Option<&Slot> {
+        self.slots.iter().find(|slot| slot.roots.contains(&root))
     }
 }

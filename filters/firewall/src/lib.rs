@@ -12,25 +12,28 @@
 //! root context in the same virtual machine; streams of the old one are decided again by the new
 //! program, and closed if it does not permit them.
 
+mod claims;
 mod connection;
 mod http;
 mod installed;
 mod network;
 mod observe;
 mod revoke;
+mod streams;
 
 use meshwall_filter_host::ports::{
     Buffers, Clock, Contexts, FilterState, HeaderMaps, LocalReplies, Logs, Metrics, Properties,
     Streams, Timer,
 };
 use meshwall_filter_host::{
-    Action, BufferKind, Callback, ContextId, ContextMap, Filter, LocalReply, LogLevel, StreamKind,
+    Action, BufferKind, Callback, ContextId, Filter, LocalReply, LogLevel, StreamKind,
 };
 use meshwall_policy::bundle::Bundle;
 use meshwall_policy::decide::Scratch;
 
 use crate::installed::{Installed, Policies, Role};
 use crate::observe::Observer;
+use crate::streams::LiveStreams;
 
 /// Largest configuration that is read, in bytes: the largest program with the largest peer table.
 const MAX_CONFIGURATION_BYTES: usize = 48 << 20;
@@ -39,30 +42,9 @@ const MAX_CONFIGURATION_BYTES: usize = 48 << 20;
 #[derive(Debug, Default)]
 pub struct Firewall {
     policies: Policies,
-    streams: ContextMap<Stream>,
+    streams: LiveStreams,
     scratch: Scratch,
     observer: Observer,
-}
-
-/// A connection or request.
-#[derive(Debug)]
-struct Stream {
-    root: ContextId,
-    state: State,
-}
-
-/// What is known about a stream.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
-    /// Nothing has been decided.
-    Undecided,
-    /// The program of this generation permitted it.
-    Permitted {
-        /// Generation of the program.
-        generation: u32,
-    },
-    /// It was refused; whatever still arrives is held back.
-    Refused,
 }
 
 /// The ports that the firewall uses.
@@ -120,13 +102,7 @@ impl<P: Proxy> Filter<P> for Firewall {
 
     fn on_context_create(&mut self, _: &P, context: ContextId, parent: Option<ContextId>) {
         if let Some(root) = parent {
-            self.streams.insert(
-                context,
-                Stream {
-                    root,
-                    state: State::Undecided,
-                },
-            );
+            self.streams.begin(context, root);
         }
     }
 
@@ -147,7 +123,7 @@ impl<P: Proxy> Filter<P> for Firewall {
     }
 
     fn on_delete(&mut self, _: &P, context: ContextId) {
-        if self.streams.remove(context).is_none() {
+        if !self.streams.end(context) {
             self.policies.remove(context);
         }
     }
@@ -201,13 +177,6 @@ impl Firewall {
             .install(root, role, property(PLUGIN_NAME), Installed::new(bundle));
         self.watch(proxy, root);
         Ok(summary)
-    }
-
-    /// Remembers what was decided about a stream.
-    fn settle(&mut self, context: ContextId, state: State) {
-        if let Some(stream) = self.streams.get_mut(context) {
-            stream.state = state;
-        }
     }
 }
 

@@ -13,7 +13,8 @@ use crate::connection::Connection;
 use crate::http::now;
 use crate::installed::{Current, Installed};
 use crate::observe::Refusal;
-use crate::{Firewall, Proxy, State};
+use crate::streams::State;
+use crate::{Firewall, Proxy};
 
 impl Firewall {
     pub(crate) fn decide_connection<P: Proxy>(&mut self, proxy: &P, context: ContextId) -> Action {
@@ -33,7 +34,8 @@ impl Firewall {
                 self.observer.decided(proxy, &current, &decision);
                 if decision.enforced.verdict == Verdict::Allow {
                     let generation = current.generation;
-                    self.settle(context, State::Permitted { generation });
+                    self.streams
+                        .settle(context, State::Permitted { generation });
                     return Action::Continue;
                 }
             }
@@ -43,7 +45,7 @@ impl Firewall {
     }
 
     fn close<P: Proxy>(&mut self, proxy: &P, context: ContextId) -> Action {
-        self.settle(context, State::Refused);
+        self.streams.settle(context, State::Refused);
         let _ = proxy.close_stream(StreamKind::Downstream);
         Action::Pause
     }

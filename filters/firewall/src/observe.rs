@@ -10,7 +10,7 @@
 use std::cell::RefCell;
 
 use meshwall_filter_host::{Callback, Counter, CounterCache};
-use meshwall_policy::decision::{Cause, CauseName, Decision, Outcome};
+use meshwall_policy::decision::{Cause, CauseName, Decision, Outcome, Verdict};
 
 use crate::Proxy;
 use crate::connection::Missing;
@@ -31,6 +31,8 @@ pub(crate) enum Refusal {
     NoPolicy,
     /// The request has no readable header map.
     Headers,
+    /// The policy has changed, and the request's head was too large to be kept.
+    HeadNotKept,
     /// The listener does not say what the program asks for.
     Missing(Missing),
     /// A policy expires, and the proxy does not tell the time.
@@ -43,6 +45,7 @@ impl Refusal {
         match self {
             Refusal::NoPolicy => "no_policy",
             Refusal::Headers => "headers",
+            Refusal::HeadNotKept => "head_not_kept",
             Refusal::Missing(missing) => missing.name(),
             Refusal::Clock => "clock",
         }
@@ -123,11 +126,10 @@ impl Observer {
                 &format!("meshwall_would_be_total{}", labels(current, combined)),
             );
         }
-        if differs || enforced.verdict == meshwall_policy::decision::Verdict::Deny {
+        if differs || enforced.verdict == Verdict::Deny {
             let program = &installed.bundle.program;
             let cause = program.cause(enforced.cause).to_string();
-            let _ = proxy.set_filter_state(VERDICT, enforced.verdict.to_string().as_bytes());
-            let _ = proxy.set_filter_state(CAUSE, cause.as_bytes());
+            explain(proxy, &enforced.verdict.to_string(), &cause);
             if differs {
                 let would = format!("{} {}", combined.verdict, program.cause(combined.cause));
                 let _ = proxy.set_filter_state(WOULD_BE, would.as_bytes());
@@ -141,17 +143,16 @@ impl Observer {
             proxy,
             &format!("meshwall_faults_total;reason={}", refusal.name()),
         );
-        let _ = proxy.set_filter_state(VERDICT, b"deny");
-        let _ = proxy.set_filter_state(CAUSE, format!("fault/{}", refusal.name()).as_bytes());
+        let verdict = Verdict::Deny.to_string();
+        explain(proxy, &verdict, &format!("fault/{}", refusal.name()));
     }
 
-    /// A live stream was closed because the policy changed.
-    pub(crate) fn revoked<P: Proxy>(&self, proxy: &P, current: &Current) {
-        let direction = current.installed.bundle.direction;
-        self.count(
-            proxy,
-            &format!("meshwall_revoked_total;direction={direction}"),
-        );
+    /// A live stream was closed because the policy that holds now does not permit it.
+    pub(crate) fn revoked<P: Proxy>(&self, proxy: &P, current: &Current, outcome: Outcome) {
+        let labels = labels(current, outcome);
+        self.count(proxy, &format!("meshwall_revoked_total{labels}"));
+        let cause = current.installed.bundle.program.cause(outcome.cause);
+        explain(proxy, &outcome.verdict.to_string(), &cause.to_string());
     }
 
     /// A callback panicked, and its stream was refused.
@@ -164,6 +165,12 @@ impl Observer {
             let _ = proxy.increment_counter(counter, 1);
         }
     }
+}
+
+/// Leaves the verdict and its cause in filter state.
+fn explain<P: Proxy>(proxy: &P, verdict: &str, cause: &str) {
+    let _ = proxy.set_filter_state(VERDICT, verdict.as_bytes());
+    let _ = proxy.set_filter_state(CAUSE, cause.as_bytes());
 }
 
 fn total(role: Role) -> &'static str {

@@ -166,6 +166,11 @@ impl HeaderMap {
         self.pairs().len()
     }
 
+    /// Size of the serialized map in bytes: what keeping it costs.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether there are none; also what Envoy answers where the map does not exist.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,0 +1,8 @@
+//! The filter over a proxy in memory: what it asks, what it decides, what it costs in calls.
+#![cfg(test)]
+
+mod configuration;
+mod connections;
+mod requests;
+mod revocation;
+mod support;
