@@ -20,6 +20,7 @@ pub mod inventory;
 pub mod path;
 pub mod peers;
 pub mod program;
+pub mod properties;
 pub mod reference;
 pub mod spec;
 pub mod text;

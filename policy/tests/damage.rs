@@ -1,7 +1,11 @@
 //! Programs and peer tables that were cut, flipped or forged are refused, or decide without
 //! panicking.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
 use meshwall_policy::cases::Case;
 use meshwall_policy::compile::{Compiled, compile, peer_table};

@@ -562,10 +562,6 @@ fn operation(choices: &mut Choices) -> Predicate {
                 let first = choices.pick(&PORTS);
                 PortRange::Numbers(first..=first.saturating_add(choices.pick(&[0, 0, 1, 1000])))
             });
-            let named = ranges
-                .iter()
-                .any(|range| matches!(range, PortRange::Named(_)));
-            let negated = negated && !named;
             Predicate {
                 field: Field::Port,
                 patterns: Patterns::Ports(ranges),

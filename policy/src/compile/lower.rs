@@ -58,8 +58,10 @@ impl<'a> Compiler<'a> {
                 }
             }
             Patterns::Sets(listed) => {
-                for set in listed {
-                    let set = self.set(set);
+                let named: Vec<PeerSet> =
+                    listed.iter().flat_map(|set| self.with_names(set)).collect();
+                for set in named {
+                    let set = self.set(&set);
                     sets.push(set.get());
                     self.push(pattern::SET, set.get(), 0);
                 }
@@ -180,6 +182,24 @@ impl<'a> Compiler<'a> {
         stored
     }
 
+    /// A set that names one of the mesh's trust domains stands for the sets that name the others.
+    fn with_names(&self, set: &PeerSet) -> Vec<PeerSet> {
+        let PeerSet::Identity { field, pattern } = set else {
+            return vec![set.clone()];
+        };
+        let scheme = match field {
+            Field::Principal => SCHEME,
+            Field::TrustDomain => "",
+            _ => return vec![set.clone()],
+        };
+        let patterns = self.with_aliases(std::slice::from_ref(pattern), scheme);
+        let named = patterns.into_iter().map(|pattern| PeerSet::Identity {
+            field: field.clone(),
+            pattern,
+        });
+        named.collect()
+    }
+
     /// Replaces what depends on the mesh or on the workload by what it stands for there.
     fn resolve(&self, field: &Field, patterns: &Patterns) -> Patterns {
         match (field, patterns) {
@@ -259,8 +279,9 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    /// On egress, a named port is a different number at different destinations: each operation
-    /// that uses one becomes an operation for each number, for the peers that use the number.
+    /// On egress, a named port is a different number at different destinations. An operation that
+    /// uses one becomes several, for the numbers that destinations give the name and for the
+    /// destinations that do.
     pub(super) fn resolve_ports(&self, direction: Direction, rule: &Rule) -> Alternatives {
         let Alternatives::OneOf(operations) = &rule.operations else {
             return Alternatives::Any;
@@ -268,43 +289,79 @@ impl<'a> Compiler<'a> {
         if direction == Direction::Ingress {
             return Alternatives::OneOf(operations.clone());
         }
-        let mut resolved = Vec::new();
-        for operation in operations {
-            let names: BTreeSet<&str> = operation.iter().flat_map(named_ports).collect();
-            if names.is_empty() {
-                resolved.push(operation.clone());
-                continue;
-            }
-            let mut numbered = operation.clone();
-            let mut has_numbers = true;
-            for predicate in &mut numbered {
-                if let Patterns::Ports(ranges) = &mut predicate.patterns {
-                    ranges.retain(|range| matches!(range, PortRange::Numbers(_)));
-                    has_numbers &= !ranges.is_empty();
-                }
-            }
-            if has_numbers {
-                resolved.push(numbered.clone());
-            }
-            for (name, number) in self.declared(&names) {
-                let mut one = numbered.clone();
-                for predicate in &mut one {
-                    if let Patterns::Ports(ranges) = &mut predicate.patterns {
-                        *ranges = vec![PortRange::Numbers(number..=number)];
-                    }
-                }
-                one.push(Predicate {
-                    field: Field::PeerSet,
-                    patterns: Patterns::Sets(vec![PeerSet::NamedPort {
-                        name: name.to_owned(),
-                        number,
-                    }]),
-                    negated: false,
-                });
-                resolved.push(one);
-            }
+        let resolved = operations.iter().flat_map(|operation| {
+            operation
+                .iter()
+                .fold(vec![Vec::new()], |conjunctions, predicate| {
+                    let options = self.port_options(predicate);
+                    let extended = conjunctions
+                        .iter()
+                        .flat_map(|conjunction: &Vec<Predicate>| {
+                            options
+                                .iter()
+                                .map(|option| [conjunction.as_slice(), option].concat())
+                        });
+                    extended.collect()
+                })
+        });
+        Alternatives::OneOf(resolved.collect())
+    }
+
+    /// The ways in which a predicate can hold, without named ports: conjunctions of which one
+    /// must hold.
+    fn port_options(&self, predicate: &Predicate) -> Vec<Vec<Predicate>> {
+        let names: BTreeSet<&str> = named_ports(predicate).collect();
+        let Patterns::Ports(ranges) = &predicate.patterns else {
+            return vec![vec![predicate.clone()]];
+        };
+        if names.is_empty() {
+            return vec![vec![predicate.clone()]];
         }
-        Alternatives::OneOf(resolved)
+        let numbers = ranges
+            .iter()
+            .filter(|range| matches!(range, PortRange::Numbers(_)));
+        let numbers = Predicate {
+            patterns: Patterns::Ports(numbers.cloned().collect()),
+            ..predicate.clone()
+        };
+        let declared = self.declared(&names);
+        let one = |(name, number): (&str, u16)| {
+            let port = Predicate {
+                patterns: Patterns::Ports(vec![PortRange::Numbers(number..=number)]),
+                ..predicate.clone()
+            };
+            let set = PeerSet::NamedPort {
+                name: name.to_owned(),
+                number,
+            };
+            let peer = Predicate {
+                field: Field::PeerSet,
+                patterns: Patterns::Sets(vec![set]),
+                negated: predicate.negated,
+            };
+            (port, peer)
+        };
+        if predicate.negated {
+            // None of the numbers, and of each named port another number or another peer.
+            return declared
+                .into_iter()
+                .fold(vec![vec![numbers]], |conjunctions, named| {
+                    let (port, peer) = one(named);
+                    let extended = conjunctions.iter().flat_map(|conjunction| {
+                        [&port, &peer].map(|other| {
+                            let mut extended = conjunction.clone();
+                            extended.push(other.clone());
+                            extended
+                        })
+                    });
+                    extended.collect()
+                });
+        }
+        let named = declared.into_iter().map(|named| {
+            let (port, peer) = one(named);
+            vec![port, peer]
+        });
+        std::iter::once(vec![numbers]).chain(named).collect()
     }
 
     fn declared<'n>(&self, names: &BTreeSet<&'n str>) -> BTreeSet<(&'n str, u16)> {
