@@ -58,7 +58,7 @@ pub enum Cause {
     Default,
     /// The path has no normal form.
     Path(path::Fault),
-    /// The authority has no normal form.
+    /// The authority has no normal form, and a rule looks at the host.
     Host(host::Fault),
     /// The query has no normal form, and a rule looks at it.
     Query(query::Fault),

@@ -116,7 +116,7 @@ impl<'a> Asked<'a> {
         if let Some(request) = &attributes.request {
             let mut buffer = Vec::new();
             let target = path::normalize(request.path, &mut buffer).ok()?;
-            if asked.looks_at_queries()
+            if asked.looks_at(|field| matches!(field, Field::Query(_)))
                 && let Some(raw) = target.query
             {
                 let mut decoded = Vec::new();
@@ -128,7 +128,7 @@ impl<'a> Asked<'a> {
                 .ok()?;
             }
             asked.path = lossy(target.path);
-            if !request.authority.is_empty() {
+            if asked.looks_at(|field| *field == Field::Host) && !request.authority.is_empty() {
                 let mut buffer = Vec::new();
                 asked.host = Some(lossy(
                     host::normalize(request.authority, &mut buffer).ok()?.name,
@@ -149,8 +149,9 @@ impl<'a> Asked<'a> {
         Some(asked)
     }
 
-    fn looks_at_queries(&self) -> bool {
-        let is_query = |predicate: &Predicate| matches!(predicate.field, Field::Query(_));
+    /// Whether a rule that applies looks at such a field, so that its form matters.
+    fn looks_at(&self, wanted: impl Fn(&Field) -> bool) -> bool {
+        let is_wanted = |predicate: &Predicate| wanted(&predicate.field);
         self.world
             .policies
             .iter()
@@ -173,9 +174,9 @@ impl<'a> Asked<'a> {
                     .into_iter()
                     .any(|alternatives| match alternatives {
                         Alternatives::Any => false,
-                        Alternatives::OneOf(listed) => listed.iter().flatten().any(is_query),
+                        Alternatives::OneOf(listed) => listed.iter().flatten().any(&is_wanted),
                     })
-                    || rule.conditions.iter().any(is_query)
+                    || rule.conditions.iter().any(&is_wanted)
             })
     }
 

@@ -102,14 +102,12 @@ impl<'a> Facts<'a> {
             None => None,
             Some(request) => {
                 let target = path::normalize(request.path, path).map_err(Cause::Path)?;
-                let host = if request.authority.is_empty() {
-                    None
+                let looked_at = of_field(dimensions, FieldCode::Host).is_some();
+                let host = if looked_at && !request.authority.is_empty() {
+                    let host = host::normalize(request.authority, host);
+                    Some(host.map_err(Cause::Host)?.name)
                 } else {
-                    Some(
-                        host::normalize(request.authority, host)
-                            .map_err(Cause::Host)?
-                            .name,
-                    )
+                    None
                 };
                 values.clear();
                 query.clear();
