@@ -1,6 +1,8 @@
 //! The proxy-wasm host, one file for each area of the ABI, with filters of a few lines of
 //! WebAssembly text. What the filters log is compared.
 
+#![cfg(test)]
+
 mod budgets;
 mod buffers;
 mod calls;
