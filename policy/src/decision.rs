@@ -92,8 +92,15 @@ pub enum CauseName<'a> {
     Fault,
 }
 
+impl Program {
+    /// The words for a cause.
+    pub fn cause(&self, cause: Cause) -> CauseName<'_> {
+        CauseName::new(self, cause)
+    }
+}
+
 impl<'a> CauseName<'a> {
-    pub(crate) fn new(program: &'a Program, cause: Cause) -> CauseName<'a> {
+    fn new(program: &'a Program, cause: Cause) -> CauseName<'a> {
         match cause {
             Cause::Rule(index) => program
                 .rule(index)

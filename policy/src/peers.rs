@@ -20,7 +20,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::program::layout::{Span, Text};
 use crate::program::writer::{index, span_from};
-use crate::program::{Version, slice};
+use crate::program::{Program, Version, slice};
 
 const MAGIC: [u8; 8] = *b"MESHPEER";
 const FORMAT: u32 = 1;
@@ -265,6 +265,13 @@ impl PeerTable {
             .get(self.peers_at..)
             .and_then(|bytes| <[PeerRecord]>::ref_from_bytes(bytes).ok())
             .unwrap_or_default()
+    }
+}
+
+impl Program {
+    /// Whether a peer table answers for the peer sets of this program.
+    pub fn accepts(&self, peers: &PeerTable) -> bool {
+        peers.sets() == self.settings().sets
     }
 }
 

@@ -23,7 +23,6 @@ use layout::{
 };
 pub use validate::LoadError;
 
-use crate::decision::{Cause, CauseName};
 use crate::spec::{Denial, Direction, ObjectRef};
 
 /// Upper bound of the size of a program in bytes. A filter holds one per virtual machine.
@@ -160,16 +159,6 @@ impl Program {
             .iter()
             .filter(|dimension| dimension.field == FieldCode::Claim as u8)
             .map(|dimension| self.text(dimension.key))
-    }
-
-    /// The words for a cause.
-    pub fn cause(&self, cause: Cause) -> CauseName<'_> {
-        CauseName::new(self, cause)
-    }
-
-    /// Whether a peer table answers for the peer sets of this program.
-    pub fn accepts(&self, peers: &crate::peers::PeerTable) -> bool {
-        peers.sets() == self.settings.sets
     }
 
     /// The canonical words of each peer set, in order.
