@@ -23,6 +23,7 @@ readonly SUITES=(
     'unit|the tests of every crate|cargo|5 min, 1 min|yes'
     'wasm|the filters, built and run in a wasm host|wasm toolchain|3 min, 5 s|yes'
     'envoy|real Envoys, with what we generate and build|wasm toolchain, Envoy|5 min, 1 min|yes'
+    'fuzz|each fuzz target for 15 s|a C++ compiler|4 min, 1 min|yes'
     'docs|rustdoc, links|python3|3 min, 2 s|yes'
     'licences|licences, origins and bans of what is linked|cargo-deny|4 min, 2 s|yes'
     'advisories|known vulnerabilities in what is linked|cargo-deny, its database online|4 min, 10 s|no'
@@ -83,6 +84,15 @@ suite_envoy() {
     local target
     for target in "${ENVOY_TARGETS[@]}"; do
         cargo_tests "$target" -p meshwall-testbed --test "$target"
+    done
+}
+
+# Enough to find what is broken for everyone; `scripts/fuzz TARGET SECONDS` looks longer.
+suite_fuzz() {
+    local names name
+    names=$(scripts/fuzz --list)
+    for name in $names; do
+        step "$name" scripts/fuzz "$name" 15
     done
 }
 
