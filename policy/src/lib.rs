@@ -17,6 +17,7 @@ pub mod decision;
 pub mod document;
 pub mod explain;
 pub mod inventory;
+pub mod lint;
 pub mod path;
 pub mod peers;
 pub mod program;

@@ -1,5 +1,7 @@
 //! The engine, the linear evaluation and the plainly written semantics agree on generated cases.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use meshwall_policy::cases::Case;
 use meshwall_policy::compile::{compile, peer_table};
 use meshwall_policy::decide::{Scratch, decide, decide_linear};
