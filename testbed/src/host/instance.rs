@@ -210,7 +210,7 @@ pub(crate) fn trap_of(
         .map(|backtrace| {
             let names = backtrace.frames().iter().take(MAX_FRAMES);
             names
-                .map(|frame| frame.func_name().unwrap_or("?").to_owned())
+                .map(|frame| readable(frame.func_name().unwrap_or("?")))
                 .collect()
         })
         .unwrap_or_default();
@@ -221,6 +221,11 @@ pub(crate) fn trap_of(
         message: error.root_cause().to_string(),
         frames,
     }
+}
+
+/// A function's name as its source has it.
+fn readable(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
 }
 
 fn cause_of(error: &wasmtime::Error) -> TrapCause {
