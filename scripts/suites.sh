@@ -12,8 +12,8 @@
 # something is missing: it gets it, or fails.
 #
 # A test target that needs more than cargo is declared with `test = false` in its
-# Cargo.toml, and named here in WASM_TARGETS or ENVOY_TARGETS. One that is named in
-# neither fails the suite `unit`, so that none is forgotten.
+# Cargo.toml, and named here in WASM_TARGETS, ENVOY_TARGETS or OWN_SUITES. One that is named
+# in none fails the suite `unit`, so that none is forgotten.
 
 # name | what it checks | what it needs | time on 2 cores, first and again | by default
 readonly SUITES=(
@@ -23,6 +23,7 @@ readonly SUITES=(
     'unit|the tests of every crate|cargo|5 min, 1 min|yes'
     'wasm|the filters, built and run in a wasm host|wasm toolchain|3 min, 5 s|yes'
     'envoy|real Envoys, with what we generate and build|wasm toolchain, Envoy|5 min, 1 min|yes'
+    'same_verdict|3,700 questions to library, test bed and Envoy|wasm toolchain, Envoy|5 min, 45 s|yes'
     'fuzz|each fuzz target for 15 s|a C++ compiler|4 min, 1 min|yes'
     'docs|rustdoc, links|python3|3 min, 2 s|yes'
     'licences|licences, origins and bans of what is linked|cargo-deny|4 min, 2 s|yes'
@@ -31,8 +32,10 @@ readonly SUITES=(
 
 # The targets of the test bed with `test = false`, by what they need: WASM_TARGETS the
 # wasm toolchain and the path of firewall.wasm in MESHWALL_FIREWALL_WASM; ENVOY_TARGETS
-# these and the path of an Envoy in MESHWALL_ENVOY.
+# these and the path of an Envoy in MESHWALL_ENVOY; OWN_SUITES the same, but each is the
+# suite of its name.
 readonly WASM_TARGETS=()
+readonly OWN_SUITES=(same_verdict)
 readonly ENVOY_TARGETS=(envoy_config envoy_rig)
 
 suite_format() {
@@ -74,17 +77,17 @@ suite_wasm() {
 }
 
 suite_envoy() {
-    setup 'build firewall.wasm' scripts/build-wasm
-    export MESHWALL_FIREWALL_WASM=$ROOT/target/wasm/firewall.wasm
-    if [[ -z ${MESHWALL_ENVOY:-} ]]; then
-        setup 'fetch Envoy' scripts/get-envoy
-        MESHWALL_ENVOY=$(scripts/get-envoy)
-        export MESHWALL_ENVOY
-    fi
+    envoy_and_filter
     local target
     for target in "${ENVOY_TARGETS[@]}"; do
         cargo_tests "$target" -p meshwall-testbed --test "$target"
     done
+}
+
+# It tells what it has asked, and what it could not.
+suite_same_verdict() {
+    envoy_and_filter
+    cargo_tests 'all engines' -p meshwall-testbed --test same_verdict -- --nocapture
 }
 
 # Enough to find what is broken for everyone; `scripts/fuzz TARGET SECONDS` looks longer.
@@ -114,6 +117,17 @@ suite_advisories() {
     step 'advisories' cargo_deny check advisories
 }
 
+# What a target needs that needs an Envoy.
+envoy_and_filter() {
+    setup 'build firewall.wasm' scripts/build-wasm
+    export MESHWALL_FIREWALL_WASM=$ROOT/target/wasm/firewall.wasm
+    if [[ -z ${MESHWALL_ENVOY:-} ]]; then
+        setup 'fetch Envoy' scripts/get-envoy
+        MESHWALL_ENVOY=$(scripts/get-envoy)
+        export MESHWALL_ENVOY
+    fi
+}
+
 # The scripts in shell, by their first line.
 check_scripts() {
     local files
@@ -125,7 +139,7 @@ clippy_host() {
     cargo clippy --locked --workspace --all-targets -- -D warnings
     # --all-targets passes over those with `test = false`.
     local target others=()
-    for target in "${WASM_TARGETS[@]}" "${ENVOY_TARGETS[@]}"; do
+    for target in "${WASM_TARGETS[@]}" "${ENVOY_TARGETS[@]}" "${OWN_SUITES[@]}"; do
         others+=(--test "$target")
     done
     ((${#others[@]} == 0)) ||
@@ -159,5 +173,5 @@ for name in sorted(declared - named):
     print(f"error: no suite runs the test target `{name}`", file=sys.stderr)
 for name in sorted(named - declared):
     print(f"error: there is no test target `{name}` with `test = false`", file=sys.stderr)
-sys.exit(declared != named)' "${WASM_TARGETS[@]}" "${ENVOY_TARGETS[@]}"
+sys.exit(declared != named)' "${WASM_TARGETS[@]}" "${ENVOY_TARGETS[@]}" "${OWN_SUITES[@]}"
 }

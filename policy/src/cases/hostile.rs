@@ -150,7 +150,14 @@ fn odd_path(choices: &mut Choices, path: &str) -> String {
             let at = slashes.nth(choices.below(2)).unwrap_or_default();
             let (before, rest) = path.split_at_checked(at).unwrap_or((path, ""));
             let slash = choices.pick(&SLASHES);
-            format!("{before}{slash}{}", rest.strip_prefix('/').unwrap_or(rest))
+            // What does not begin with a slash is no path to most codecs.
+            let first = if at == 0 && !slash.starts_with('/') {
+                "/"
+            } else {
+                ""
+            };
+            let rest = rest.strip_prefix('/').unwrap_or(rest);
+            format!("{before}{first}{slash}{rest}")
         }
         3 => escape_one(choices, path),
         4 => path.to_ascii_uppercase(),

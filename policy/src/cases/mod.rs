@@ -461,8 +461,9 @@ fn peer(choices: &mut Choices, direction: Direction) -> Predicate {
             patterns: Patterns::Sets(choices.some(2, peer_set)),
             negated: choices.chance(15),
         },
-        7 => networks(choices, Field::PeerAddress),
-        _ => networks(choices, Field::RemoteAddress),
+        // No proxy tells of the address that a workload connects to.
+        8 if direction == Direction::Ingress => networks(choices, Field::RemoteAddress),
+        _ => networks(choices, Field::PeerAddress),
     }
 }
 

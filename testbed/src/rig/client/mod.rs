@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{AlertDescription, ClientConfig};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
@@ -121,6 +122,7 @@ impl Error {
 #[derive(Debug, Clone)]
 pub struct Client {
     source: IpAddr,
+    preamble: Vec<u8>,
     tls: Option<Tls>,
     timeout: Duration,
 }
@@ -137,6 +139,7 @@ impl Client {
     pub fn plaintext() -> Self {
         Self {
             source: Ipv4Addr::LOCALHOST.into(),
+            preamble: Vec::new(),
             tls: None,
             timeout: Duration::from_secs(10),
         }
@@ -177,6 +180,16 @@ impl Client {
     pub fn from_address(self, source: impl Into<IpAddr>) -> Self {
         Self {
             source: source.into(),
+            ..self
+        }
+    }
+
+    /// The same client, sending `bytes` before anything else, TLS included: a PROXY header, for
+    /// example, by which a listener learns of addresses that loopback has not.
+    #[must_use]
+    pub fn preamble(self, bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            preamble: bytes.into(),
             ..self
         }
     }
@@ -261,7 +274,7 @@ impl Client {
     }
 
     async fn stream(&self, to: SocketAddr, alpn: &[&str]) -> Result<Stream, Error> {
-        let connected = connect(self.source, to).await;
+        let connected = connect(self.source, to, &self.preamble).await;
         let tcp = connected.map_err(|source| Error::Connect { to, source })?;
         let Some(tls) = &self.tls else {
             return Ok(Stream::plain(tcp));
@@ -287,14 +300,15 @@ async fn within<T>(
         .unwrap_or(Err(Error::TimedOut(timeout)))
 }
 
-async fn connect(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+async fn connect(from: IpAddr, to: SocketAddr, preamble: &[u8]) -> io::Result<TcpStream> {
     let socket = if from.is_ipv4() {
         TcpSocket::new_v4()
     } else {
         TcpSocket::new_v6()
     }?;
     socket.bind((from, 0).into())?;
-    let stream = socket.connect(to).await?;
+    let mut stream = socket.connect(to).await?;
     stream.set_nodelay(true)?;
+    stream.write_all(preamble).await?;
     Ok(stream)
 }
