@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::schema::ENUM_DESCRIPTIONS;
 use super::types::{ClusterFirewallPolicySpec, FirewallPolicySpec, MeshwallConfigSpec, Resource};
 
-const INTRODUCTION: &str = include_str!("reference/introduction.md");
+const INTRODUCTION: &str = include_str!("reference/introduction.md.in");
 
 /// An example of each kind, as in the reference.
 pub const EXAMPLES: [(&str, &str); 3] = [

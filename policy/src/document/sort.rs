@@ -161,6 +161,18 @@ fn nearly_ours(api_version: &str, kind: &str) -> Option<Error> {
     )
 }
 
+impl Other {
+    /// Reads an object of a kind whose types are defined elsewhere, with the care that our own
+    /// kinds get. Whether the object is of that kind is for the caller to check.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with its shape.
+    pub fn read<S: Resource>(self) -> Result<Located<S>, Vec<Error>> {
+        decode(self.value, self.positions, Findings::default())
+    }
+}
+
 const WRITE_API_VERSION: &str = "write `apiVersion: meshwall.io/v1alpha1`";
 
 /// Checks a document against the schema of its kind and reads it into its type.

@@ -73,7 +73,8 @@ pub struct HeaderMatch {
     /// Name of the header. Case does not matter.
     pub name: String,
     /// The header has one of these values: exact, `prefix*`, `*suffix`, or `*` for any that is
-    /// not empty. Of a header that is there more than once, each value counts.
+    /// not empty. If the header is there more than once, an Allow or Pass rule needs each value to
+    /// match, and a Deny rule one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<String>>,
     /// A value of the header matches this regular expression from its first to its last byte.
@@ -92,7 +93,8 @@ pub struct QueryMatch {
     /// Name of the parameter, decoded. Case matters.
     pub name: String,
     /// The parameter has one of these values, decoded: exact, `prefix*`, `*suffix`, or `*` for any
-    /// that is not empty. Of a parameter that is there more than once, each value counts.
+    /// that is not empty. If the parameter is there more than once, an Allow or Pass rule needs each
+    /// value to match, and a Deny rule one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<String>>,
     /// A value of the parameter, decoded, matches this regular expression from its first to its
