@@ -1,3 +1,5 @@
 //! Mesh configuration: resources that Meshwall reads, and resources that it generates.
 
 pub mod envoy;
+pub mod inventory;
+pub mod sidecar;
