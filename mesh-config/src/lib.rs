@@ -2,4 +2,3 @@
 
 pub mod envoy;
 pub mod inventory;
-pub mod sidecar;
