@@ -10,6 +10,29 @@ use crate::host::proto::{Field, fields};
 use crate::host::state::Host;
 use crate::host::status::Status;
 
+/// The objects of filter state that a filter can make in Envoy 1.40.
+const FILTER_STATE_OBJECTS: [&str; 19] = [
+    "envoy.ai.llm_protocol.request",
+    "envoy.ai.model.request",
+    "envoy.filters.listener.original_dst.local_ip",
+    "envoy.filters.listener.original_dst.remote_ip",
+    "envoy.hashable_string",
+    "envoy.network.application_protocols",
+    "envoy.network.ip",
+    "envoy.network.network_namespace",
+    "envoy.network.transport_socket.http_11_proxy.info",
+    "envoy.network.transport_socket.original_dst_address",
+    "envoy.network.upstream_server_name",
+    "envoy.network.upstream_subject_alt_names",
+    "envoy.ratelimit.hits_addend",
+    "envoy.string",
+    "envoy.tcp_proxy.cluster",
+    "envoy.tcp_proxy.disable_tunneling",
+    "envoy.tcp_proxy.per_connection_idle_timeout_ms",
+    "envoy.upstream.dynamic_host",
+    "envoy.upstream.dynamic_port",
+];
+
 pub(super) fn log(
     guest: &mut Guest<'_>,
     level: u32,
@@ -136,7 +159,7 @@ fn declare_property(guest: &mut Guest<'_>, argument: &[u8]) -> Result<(), Status
 }
 
 /// Envoy's `SetEnvoyFilterStateArguments`: path = 1, value = 2, span = 3. Envoy takes only
-/// names for which it has a factory; this host takes any in its `envoy.` name space.
+/// names for which it has a factory, which also checks the value; this host takes any value.
 fn set_envoy_filter_state(guest: &mut Guest<'_>, argument: &[u8]) -> Result<(), Status> {
     let (mut path, mut value): (&[u8], &[u8]) = (&[], &[]);
     let mut span = Span::default();
@@ -148,7 +171,10 @@ fn set_envoy_filter_state(guest: &mut Guest<'_>, argument: &[u8]) -> Result<(), 
             _ => {}
         }
     }
-    if !path.starts_with(b"envoy.") {
+    if !FILTER_STATE_OBJECTS
+        .iter()
+        .any(|name| name.as_bytes() == path)
+    {
         return Err(Status::NotFound);
     }
     let context = running(guest.host_mut()).ok_or(Status::NotFound)?;

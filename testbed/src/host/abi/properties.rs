@@ -14,7 +14,11 @@ pub(super) fn get(
     address_at: u32,
     length_at: u32,
 ) -> Result<(), Status> {
-    let path = Path::from_wire(guest.read(path, path_length)?);
+    let path = guest.read(path, path_length)?;
+    if path.is_empty() {
+        return Err(Status::SerializationFailure);
+    }
+    let path = Path::from_wire(path);
     let value = lookup(guest.host(), &path)?;
     guest.give(&value, address_at, length_at)
 }

@@ -18,9 +18,6 @@ use crate::host::value::Value;
 
 /// What a filter receives for a path.
 pub(super) fn lookup(host: &Host, path: &Path) -> Result<Vec<u8>, Status> {
-    if path.as_bytes().is_empty() {
-        return Err(Status::SerializationFailure);
-    }
     let context = host.acting_context();
     let phase = context.map_or(Phase::NewConnection, phase);
     if let Some(result) = context.and_then(|context| of_stream(context, path, phase)) {
