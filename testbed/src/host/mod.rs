@@ -41,7 +41,8 @@
 //! the text leaves room, the behaviour is that of Envoy 1.40, measured with a filter that
 //! calls every function in every phase: the statuses of out-of-phase and hostile calls, the
 //! order of callbacks, which header names are joined, when properties appear, how replies are
-//! formed and routed, what a trap does to this and other streams.
+//! formed and routed, what a trap does to this and other streams. `tests/host_conformance`
+//! runs such a filter in both and compares.
 //!
 //! # What is not
 //!
@@ -52,6 +53,8 @@
 //!   `clear_route_cache`; a test can register any other.
 //! - Metadata frames of HTTP/2 do not exist.
 //! - With a budget of fuel an endless loop ends in a trap; in Envoy it hangs the worker.
+//! - Two calls that make Envoy 1.40 itself crash get a status: to continue a response before
+//!   there is one, and a gRPC call whose service is an empty message.
 
 mod abi;
 mod abi_version;

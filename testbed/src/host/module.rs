@@ -20,8 +20,8 @@ const MAX_STACK: usize = 1024 * 1024;
 /// Whether fuel is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Metering {
-    /// Every instruction is counted, so that budgets hold and costs can be asserted. Slows
-    /// the code down by a quarter or so.
+    /// Every instruction is counted, so that budgets hold and costs can be asserted. The
+    /// counting itself takes time.
     #[default]
     On,
     /// Nothing is counted: for benchmarks. An endless loop in the filter never ends, and
