@@ -8,8 +8,9 @@ use meshwall_policy::spec::Timestamp;
 
 use crate::claims::Claims;
 use crate::connection::Connection;
-use crate::installed::{Current, Installed};
+use crate::installed::Installed;
 use crate::observe::Refusal;
+use crate::policies::Current;
 use crate::streams::State;
 use crate::{Firewall, Proxy};
 

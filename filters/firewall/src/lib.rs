@@ -18,6 +18,7 @@ mod http;
 mod installed;
 mod network;
 mod observe;
+mod policies;
 mod revoke;
 mod streams;
 
@@ -31,12 +32,15 @@ use meshwall_filter_host::{
 use meshwall_policy::bundle::Bundle;
 use meshwall_policy::decide::Scratch;
 
-use crate::installed::{Installed, Policies, Role};
+use crate::installed::{Installed, Role};
 use crate::observe::Observer;
+use crate::policies::Policies;
+use crate::revoke::sweep_time;
 use crate::streams::LiveStreams;
 
-/// Largest configuration that is read, in bytes: the largest program with the largest peer table.
-const MAX_CONFIGURATION_BYTES: usize = 48 << 20;
+/// Largest configuration that is read, in bytes. A virtual machine has 64 MiB, in which the old
+/// bundle, the new one and its configuration must have room beside everything else.
+const MAX_CONFIGURATION_BYTES: usize = 12 << 20;
 
 /// The filter of one virtual machine: all its listeners, connections and requests.
 #[derive(Debug, Default)]
@@ -100,9 +104,13 @@ impl<P: Proxy> Filter<P> for Firewall {
         }
     }
 
-    fn on_context_create(&mut self, _: &P, context: ContextId, parent: Option<ContextId>) {
-        if let Some(root) = parent {
-            self.streams.begin(context, root);
+    fn on_context_create(&mut self, proxy: &P, context: ContextId, parent: Option<ContextId>) {
+        let Some(root) = parent else { return };
+        self.streams.begin(context, root);
+        if self.policies.stream_begins(root, || sweep_time(proxy)) {
+            self.back_in_force(proxy, root);
+            // What follows concerns the stream again.
+            let _ = proxy.set_effective_context(context);
         }
     }
 
@@ -119,12 +127,15 @@ impl<P: Proxy> Filter<P> for Firewall {
     }
 
     fn on_tick(&mut self, proxy: &P, root: ContextId) {
-        self.revoke(proxy, root);
+        self.look_after(proxy, root);
     }
 
-    fn on_delete(&mut self, _: &P, context: ContextId) {
-        if !self.streams.end(context) {
-            self.policies.remove(context);
+    fn on_delete(&mut self, proxy: &P, context: ContextId) {
+        if self.streams.end(context) {
+            return;
+        }
+        if let Some(leader) = self.policies.remove(context, || sweep_time(proxy)) {
+            self.back_in_force(proxy, leader);
         }
     }
 
@@ -173,10 +184,36 @@ impl Firewall {
             bundle.program.rules(),
             bundle.peers.len()
         );
+        let (plugin, installed) = (property(PLUGIN_NAME), Installed::new(bundle));
+        let sweep_at = sweep_time(proxy);
         self.policies
-            .install(root, role, property(PLUGIN_NAME), Installed::new(bundle));
-        self.watch(proxy, root);
+            .install(root, role, plugin, installed, sweep_at);
+        self.schedule(proxy, root);
         Ok(summary)
+    }
+
+    /// Sees to it that live streams are decided again by a program that was in force before.
+    #[cold]
+    fn back_in_force<P: Proxy>(&mut self, proxy: &P, root: ContextId) {
+        let _ = proxy.set_effective_context(root);
+        self.schedule(proxy, root);
+        match self.policies.current(root) {
+            Some(current) => {
+                let Bundle {
+                    direction, program, ..
+                } = &current.installed.bundle;
+                let (version, workload) = (program.version(), program.workload());
+                let line = format!(
+                    "meshwall: {direction} program {version} for {workload} in force again"
+                );
+                proxy.log(LogLevel::Info, &line);
+            }
+            None => proxy.log(
+                LogLevel::Error,
+                "meshwall: an earlier program was brought back that is not kept; everything is \
+                 refused until there is a new one",
+            ),
+        }
     }
 }
 

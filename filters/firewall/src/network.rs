@@ -11,8 +11,9 @@ use meshwall_policy::decision::{Decision, Verdict};
 
 use crate::connection::Connection;
 use crate::http::now;
-use crate::installed::{Current, Installed};
+use crate::installed::Installed;
 use crate::observe::Refusal;
+use crate::policies::Current;
 use crate::streams::State;
 use crate::{Firewall, Proxy};
 

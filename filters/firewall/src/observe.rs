@@ -14,7 +14,8 @@ use meshwall_policy::decision::{Cause, CauseName, Decision, Outcome, Verdict};
 
 use crate::Proxy;
 use crate::connection::Missing;
-use crate::installed::{Current, Role};
+use crate::installed::Role;
+use crate::policies::Current;
 
 /// Filter state: the verdict.
 const VERDICT: &str = "meshwall.verdict";

@@ -13,13 +13,24 @@ use std::time::Duration;
 use meshwall_filter_host::ContextId;
 use meshwall_policy::decision::{Decision, Verdict};
 
-use crate::installed::{Current, Role};
+use crate::installed::Role;
 use crate::observe::Refusal;
+use crate::policies::{Current, Task};
 use crate::streams::State;
 use crate::{Firewall, Proxy, closing, http, network};
 
+/// How long a request may still take that was permitted before the policy changed: a change is
+/// no reason to drop what is over in a moment.
+const GRACE: Duration = Duration::from_millis(400);
+
 /// How often streams are decided again while some are left.
 const SWEEP_PERIOD: Duration = Duration::from_millis(20);
+
+/// The shortest tick.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
+/// By when a new program has taken over everywhere; Envoy needs some milliseconds.
+const SETTLE_PERIOD: Duration = Duration::from_secs(1);
 
 /// How often all streams are decided again because a policy may have expired.
 const EXPIRY_PERIOD: Duration = Duration::from_secs(5);
@@ -27,56 +38,67 @@ const EXPIRY_PERIOD: Duration = Duration::from_secs(5);
 /// Most streams that are decided again at one tick; a decision costs some microseconds.
 const STREAMS_PER_TICK: usize = 500;
 
+/// When the streams that live at a change of policy are decided again, since the Unix epoch.
+pub(crate) fn sweep_time<P: Proxy>(proxy: &P) -> Duration {
+    proxy.now().unwrap_or_default() + GRACE
+}
+
 impl Firewall {
-    /// Sees to it that the streams of a new program's predecessor are decided again.
-    pub(crate) fn watch<P: Proxy>(&mut self, proxy: &P, root: ContextId) {
-        let outdated = self
-            .policies
-            .current(root)
-            .is_some_and(|current| current.generation > 0);
-        self.schedule(proxy, root, outdated);
+    /// Sets the tick of the effective context, a root context, for what there is to do next.
+    pub(crate) fn schedule<P: Proxy>(&self, proxy: &P, root: ContextId) {
+        let period = match self.policies.task(root) {
+            Task::Begin(time) => {
+                let now = proxy.now().unwrap_or(time);
+                time.saturating_sub(now).clamp(AT_ONCE, GRACE)
+            }
+            Task::Sweep => SWEEP_PERIOD,
+            Task::Settle => SETTLE_PERIOD,
+            Task::Renew => EXPIRY_PERIOD,
+            Task::Rest => Duration::ZERO,
+        };
+        let _ = proxy.set_tick_period(period);
+    }
+
+    /// Does what the tick is for.
+    pub(crate) fn look_after<P: Proxy>(&mut self, proxy: &P, root: ContextId) {
+        match self.policies.task(root) {
+            Task::Begin(_) | Task::Sweep => self.sweep(proxy, root),
+            Task::Settle => self.policies.settled(root),
+            Task::Renew => self.policies.renew(root, sweep_time(proxy)),
+            Task::Rest => {}
+        }
+        self.schedule(proxy, root);
     }
 
     /// Decides some of the outdated streams again.
-    pub(crate) fn revoke<P: Proxy>(&mut self, proxy: &P, root: ContextId) {
-        if !self.policies.leads(root) {
-            let _ = proxy.set_tick_period(Duration::ZERO);
-            return;
-        }
-        let mut outdated = self.outdated(root);
-        if outdated.is_empty() && self.expires(root) {
-            self.policies.renew(root);
-            outdated = self.outdated(root);
-        }
+    fn sweep<P: Proxy>(&mut self, proxy: &P, root: ContextId) {
         let Some(current) = self.policies.current(root) else {
-            return;
+            return self.policies.swept(root, false);
         };
-        let left = outdated.len() > STREAMS_PER_TICK;
-        for context in outdated.into_iter().take(STREAMS_PER_TICK) {
+        let outdated = self.outdated(root, current.generation);
+        let some_left = outdated.len() >= STREAMS_PER_TICK;
+        self.policies.swept(root, some_left);
+        for context in outdated {
             self.decide_again(proxy, context, &current);
         }
         // What follows concerns the root context again.
         let _ = proxy.set_effective_context(root);
-        self.schedule(proxy, root, left);
     }
 
-    /// Streams that an older program permitted; one more than fit in a tick, if there are.
-    fn outdated(&mut self, root: ContextId) -> Vec<ContextId> {
-        let Some(current) = self.policies.current(root) else {
-            return Vec::new();
-        };
+    /// Streams that another program permitted, as many as are decided at one tick.
+    fn outdated(&mut self, root: ContextId, now: u32) -> Vec<ContextId> {
         let policies = &self.policies;
         let outdated = self
             .streams
             .iter_mut()
             .filter(|(_, stream)| match stream.state {
                 State::Permitted { generation } => {
-                    generation != current.generation && policies.share(root, stream.root)
+                    generation != now && policies.share(root, stream.root)
                 }
                 State::Undecided | State::Refused => false,
             });
         let contexts = outdated.map(|(context, _)| context);
-        contexts.take(STREAMS_PER_TICK + 1).collect()
+        contexts.take(STREAMS_PER_TICK).collect()
     }
 
     fn decide_again<P: Proxy>(&mut self, proxy: &P, context: ContextId, current: &Current) {
@@ -113,21 +135,5 @@ impl Firewall {
             .and_then(|stream| stream.head.as_ref())
             .ok_or(Refusal::HeadNotKept)?;
         http::request(proxy, current, head, &mut self.scratch)
-    }
-
-    fn schedule<P: Proxy>(&self, proxy: &P, root: ContextId, outdated: bool) {
-        let period = match (outdated, self.expires(root)) {
-            (true, _) => SWEEP_PERIOD,
-            (false, true) => EXPIRY_PERIOD,
-            (false, false) => Duration::ZERO,
-        };
-        let _ = proxy.set_tick_period(period);
-    }
-
-    /// Whether the time changes what the current program says.
-    fn expires(&self, root: ContextId) -> bool {
-        self.policies
-            .current(root)
-            .is_some_and(|current| current.installed.bundle.program.has_expiry())
     }
 }

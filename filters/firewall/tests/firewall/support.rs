@@ -141,6 +141,17 @@ impl Rig {
         action
     }
 
+    /// A request of a peer for `/v1/a` under another root context.
+    pub(crate) fn get_under(&mut self, root: ContextId, context: u32, names: &str) -> Action {
+        let head = [(":method", "GET"), (":path", "/v1/a")];
+        self.proxy.end(ContextId(context));
+        self.proxy
+            .stream(ContextId(context))
+            .map(MapKind::RequestHeaders, &head)
+            .property(PEER_URI_SANS, names);
+        self.headers(root, context)
+    }
+
     /// The callback for a request whose stream is set up.
     pub(crate) fn headers(&mut self, root: ContextId, context: u32) -> Action {
         let context = ContextId(context);

@@ -1,0 +1,291 @@
+//! Programs in force, shared by everything in the virtual machine that they are for.
+//!
+//! A change of policy comes as a new root context. Streams of the old root context live on, so
+//! they do not hold a program: they ask for the one of their slot, which the old and the new root
+//! context share, and in which one of them leads.
+//!
+//! A change *back* comes without a word if anything of the old root context still lives: Envoy
+//! finds it by its configuration, byte for byte, and uses it again. What the filter sees of it is
+//! that the leader ends, if it has no streams, and that new streams begin under the old root
+//! context. While a change spreads they may do that, too; but once one has begun under the new
+//! one, or a second has passed, it means that the old one is in force again, and it leads.
+//! Whoever publishes bundles can avoid all this by never publishing the same bytes again.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use meshwall_filter_host::ContextId;
+use meshwall_policy::bundle::Bundle;
+use meshwall_policy::spec::Direction;
+
+use crate::installed::{Installed, Role};
+
+/// Most that is kept of programs that are no longer in force, in bytes, the latest first. Going
+/// back to one that is not kept leaves the slot without a program, and everything is refused.
+const MAX_FORMER_BYTES: usize = 8 << 20;
+
+/// What tells one use of the filter from the others in the same virtual machine. A bundle
+/// replaces another only if all of it is the same: the policy of one workload must never reach
+/// the listener of another, whatever their plugins are called.
+#[derive(Debug, Eq, PartialEq)]
+struct Use {
+    role: Role,
+    plugin: Vec<u8>,
+    direction: Direction,
+    port: Option<u16>,
+    workload: String,
+}
+
+/// A root context, with its program as long as that is kept.
+#[derive(Debug)]
+struct Root {
+    context: ContextId,
+    installed: Option<Rc<Installed>>,
+}
+
+/// One use of the filter.
+#[derive(Debug)]
+struct Slot {
+    used_as: Use,
+    /// The root contexts that belong to it. The last one leads.
+    roots: Vec<Root>,
+    /// Changes with the program in force.
+    generation: u32,
+    /// Whether streams of another generation may be left to be decided again.
+    sweep: Sweep,
+    /// Whether the leader has taken over everywhere.
+    settled: bool,
+}
+
+/// Where deciding live streams again stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Sweep {
+    /// None are left.
+    Done,
+    /// It begins at this time, since the Unix epoch.
+    Due(Duration),
+    /// It is under way.
+    Running,
+}
+
+/// All programs in force. There are as many slots as listeners that the filter stands in: few.
+#[derive(Debug, Default)]
+pub(crate) struct Policies {
+    slots: Vec<Slot>,
+}
+
+/// The program that holds for a stream now.
+#[derive(Debug)]
+pub(crate) struct Current {
+    pub(crate) role: Role,
+    pub(crate) generation: u32,
+    pub(crate) installed: Rc<Installed>,
+}
+
+/// What is to be done at the next tick.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Task {
+    /// Beginning to decide streams of another generation again, at this time since the Unix
+    /// epoch.
+    Begin(Duration),
+    /// Going on with it.
+    Sweep,
+    /// Nothing; but by then the leader has taken over everywhere.
+    Settle,
+    /// Deciding all streams again, because the time changes what the program says.
+    Renew,
+    /// Nothing, and no tick either.
+    Rest,
+}
+
+impl Policies {
+    /// Makes a bundle the current one of its plugin. Live streams are decided again at
+    /// `sweep_at`, or earlier if that is still to be done for another change.
+    pub(crate) fn install(
+        &mut self,
+        root: ContextId,
+        role: Role,
+        plugin: Vec<u8>,
+        installed: Installed,
+        sweep_at: Duration,
+    ) {
+        let Bundle {
+            direction,
+            port,
+            program,
+            peers: _,
+        } = &installed.bundle;
+        let workload = program.workload().to_owned();
+        let used_as = Use {
+            role,
+            plugin,
+            direction: *direction,
+            port: *port,
+            workload,
+        };
+        for slot in &mut self.slots {
+            slot.roots.retain(|known| known.context != root);
+        }
+        let root = Root {
+            context: root,
+            installed: Some(Rc::new(installed)),
+        };
+        match self.slots.iter_mut().find(|slot| slot.used_as == used_as) {
+            Some(slot) => {
+                slot.lead(root, sweep_at);
+                slot.settled = false;
+            }
+            None => self.slots.push(Slot {
+                used_as,
+                roots: vec![root],
+                generation: 0,
+                sweep: Sweep::Done,
+                settled: true,
+            }),
+        }
+        self.slots.retain(|slot| !slot.roots.is_empty());
+    }
+
+    /// A stream begins under a root context. True if that shows that an earlier program is back
+    /// in force.
+    pub(crate) fn stream_begins(
+        &mut self,
+        root: ContextId,
+        sweep_at: impl FnOnce() -> Duration,
+    ) -> bool {
+        let Some(slot) = self.slot_mut(root) else {
+            return false;
+        };
+        let at = slot.roots.iter().position(|known| known.context == root);
+        let Some(at) = at.filter(|at| at + 1 < slot.roots.len()) else {
+            slot.settled = true;
+            return false;
+        };
+        if slot.settled {
+            let root = slot.roots.remove(at);
+            slot.lead(root, sweep_at());
+        }
+        slot.settled
+    }
+
+    /// The program for the streams of a root context; `None` before the first bundle, and if it
+    /// is not kept.
+    pub(crate) fn current(&self, root: ContextId) -> Option<Current> {
+        let slot = self.slot(root)?;
+        let installed = slot.roots.last()?.installed.as_ref()?;
+        Some(Current {
+            role: slot.used_as.role,
+            generation: slot.generation,
+            installed: Rc::clone(installed),
+        })
+    }
+
+    /// What the tick of a root context is for. Only the leader has anything to do; it looks
+    /// after the streams of all.
+    pub(crate) fn task(&self, root: ContextId) -> Task {
+        let slot = self.slot(root);
+        match slot.filter(|slot| slot.leader() == Some(root)) {
+            None => Task::Rest,
+            Some(slot) => match slot.sweep {
+                Sweep::Due(time) => Task::Begin(time),
+                Sweep::Running => Task::Sweep,
+                Sweep::Done if !slot.settled => Task::Settle,
+                Sweep::Done if slot.expires() => Task::Renew,
+                Sweep::Done => Task::Rest,
+            },
+        }
+    }
+
+    /// Live streams are being decided again; some of another generation are left, or none.
+    pub(crate) fn swept(&mut self, root: ContextId, some_left: bool) {
+        if let Some(slot) = self.slot_mut(root) {
+            slot.sweep = if some_left {
+                Sweep::Running
+            } else {
+                Sweep::Done
+            };
+        }
+    }
+
+    /// The leader has taken over everywhere.
+    pub(crate) fn settled(&mut self, root: ContextId) {
+        if let Some(slot) = self.slot_mut(root) {
+            slot.settled = true;
+        }
+    }
+
+    /// Treats the current program as a new one.
+    pub(crate) fn renew(&mut self, root: ContextId, sweep_at: Duration) {
+        if let Some(slot) = self.slot_mut(root) {
+            slot.change(sweep_at);
+        }
+    }
+
+    /// Whether two root contexts use the same slot.
+    pub(crate) fn share(&self, one: ContextId, other: ContextId) -> bool {
+        self.slot(one).is_some_and(|slot| slot.has(other))
+    }
+
+    /// Forgets a root context, and with the last one the slot. If it led, the one before it does
+    /// so now, which is returned.
+    pub(crate) fn remove(
+        &mut self,
+        root: ContextId,
+        sweep_at: impl FnOnce() -> Duration,
+    ) -> Option<ContextId> {
+        let slot = self.slot_mut(root)?;
+        let led = slot.leader() == Some(root);
+        slot.roots.retain(|known| known.context != root);
+        let leader = slot.leader().filter(|_| led);
+        if leader.is_some() {
+            slot.change(sweep_at());
+        }
+        self.slots.retain(|slot| !slot.roots.is_empty());
+        leader
+    }
+
+    fn slot(&self, root: ContextId) -> Option<&Slot> {
+        self.slots.iter().find(|slot| slot.has(root))
+    }
+
+    fn slot_mut(&mut self, root: ContextId) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| slot.has(root))
+    }
+}
+
+impl Slot {
+    fn has(&self, root: ContextId) -> bool {
+        self.roots.iter().any(|known| known.context == root)
+    }
+
+    fn leader(&self) -> Option<ContextId> {
+        self.roots.last().map(|root| root.context)
+    }
+
+    fn expires(&self) -> bool {
+        let installed = self.roots.last().and_then(|root| root.installed.as_ref());
+        installed.is_some_and(|installed| installed.bundle.program.has_expiry())
+    }
+
+    /// Puts the program of a root context into force.
+    fn lead(&mut self, root: Root, sweep_at: Duration) {
+        self.roots.push(root);
+        self.change(sweep_at);
+        let mut bytes = 0;
+        for root in self.roots.iter_mut().rev().skip(1) {
+            bytes += root.installed.as_deref().map_or(0, Installed::size);
+            if bytes > MAX_FORMER_BYTES {
+                root.installed = None;
+            }
+        }
+    }
+
+    fn change(&mut self, sweep_at: Duration) {
+        self.generation = self.generation.wrapping_add(1);
+        self.sweep = match self.sweep {
+            Sweep::Done => Sweep::Due(sweep_at),
+            Sweep::Due(earlier) => Sweep::Due(earlier.min(sweep_at)),
+            Sweep::Running => Sweep::Due(Duration::ZERO),
+        };
+    }
+}
