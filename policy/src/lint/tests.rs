@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::{Lint, Mesh, lint};
+use super::{Lint, Mesh, lint, reference};
 use crate::document::{Set, parse};
 use crate::inventory::{Inventory, Workload};
 use crate::spec::{Config, Timestamp};
@@ -26,6 +26,10 @@ fn inventory() -> Inventory {
         workloads: vec![
             workload("payments", &[("http", 8080), ("tcp-admin", 9000)]),
             workload("checkout", &[("http", 8080)]),
+            Workload {
+                namespace: "batch".to_owned(),
+                ..workload("analytics", &[])
+            },
         ],
     }
 }
@@ -83,18 +87,24 @@ fn each_lint_is_found() {
     for (spec, expected) in [
         (
             "ingress: [{name: a, action: Allow, from: [{serviceAccounts: [checkout]}]}, \
-             {name: d, action: Deny, from: [{namespaces: [shop]}]}, \
              {name: e, action: Deny}]",
-            "shadowed-rule spec.ingress[0]: whatever the rule permits is denied by `e`",
+            "shadowed-rule spec.ingress[0]: never decides: `e` of FirewallPolicy/shop/p denies all \
+             of it",
         ),
         (
             "ingress: [{name: a, action: Allow, from: [{namespaces: [shop]}]}, \
              {name: b, action: Allow, from: [{namespaces: [shop]}]}]",
-            "duplicate-rule spec.ingress[1]: the rule matches the same as `a`",
+            "duplicate-rule spec.ingress[1]: says the same as `a` of FirewallPolicy/shop/p",
+        ),
+        (
+            "ingress: [{name: a, action: Allow, from: [{namespaces: [shop]}]}, \
+             {name: b, action: Allow, from: [{serviceAccounts: [checkout]}]}]",
+            "redundant-rule spec.ingress[1]: matches only what `a` of FirewallPolicy/shop/p \
+             matches, too",
         ),
         (
             "egress: [{action: Allow}]",
-            "allows-everyone spec.egress[0]: the rule permits all egress traffic of everyone",
+            "allows-everyone spec.egress[0]: permits all egress traffic of everyone",
         ),
         (
             "ingress: [{action: Deny, operations: [{ports: [8080], paths: [/admin]}]}]",
@@ -102,13 +112,32 @@ fn each_lint_is_found() {
              and `/admin/` is not",
         ),
         (
+            "ingress: [{action: Allow, when: [{claim: a, regex: .*}]}]",
+            "regex-matches-empty spec.ingress[0].when[0].regex: `.*` matches the empty text, too",
+        ),
+        (
             "ingress: [{action: Allow, from: [{podSelector: {matchLabels: {app: none}}}]}]",
-            "peer-selects-nothing spec.ingress[0].from[0]: the inventory has no pods (app=none) \
-             in namespaces (name=shop)",
+            "peer-selects-nothing spec.ingress[0].from[0].podSelector: no workload of the \
+             namespace `shop` has these labels: `app=none`",
+        ),
+        (
+            "egress: [{action: Allow, to: [{serviceAccounts: [checkout, chekout]}]}]",
+            "peer-selects-nothing spec.egress[0].to[0].serviceAccounts[1]: no workload runs as \
+             `shop/chekout`",
+        ),
+        (
+            "egress: [{action: Allow, to: [{principals: [partner.example/a]}]}]",
+            "unknowable-peer spec.egress[0].to[0].principals: a destination of another mesh has no \
+             identity here: it matches nobody",
+        ),
+        (
+            "ingress: [{action: Deny, from: [{remoteIpBlocks: [192.0.2.1]}]}]",
+            "no-trusted-proxies spec.ingress[0].from[0].remoteIpBlocks: the address of the direct \
+             peer is compared: no proxy is trusted to tell another",
         ),
         (
             "ingress: [{action: Allow, operations: [{ports: [grpc]}]}]",
-            "unknown-port spec.ingress[0].operations[0].ports: no protected workload has a port \
+            "unknown-port spec.ingress[0].operations[0].ports[0]: no protected workload has a port \
              named `grpc`",
         ),
         (
@@ -117,9 +146,14 @@ fn each_lint_is_found() {
              `tcp-admin` of shop/payments, which is not HTTP; there the rule never matches",
         ),
         (
+            "ingress: [{action: Deny, when: [{claim: sub, present: false}]}]",
+            "http-on-tcp spec.ingress[0]: a claim is asked for on port `tcp-admin` of \
+             shop/payments, which is not HTTP; there the rule denies whatever HTTP says",
+        ),
+        (
             "egress: [{action: Allow, operations: [{ports: [443], paths: [/v1/*]}]}]",
             "http-inside-tls spec.egress[0].operations[0]: a path is asked for on the way out to \
-             port 443, where the proxy usually sees TLS",
+             ports where the proxy usually sees TLS",
         ),
         (
             "expires: 2026-06-14T00:00:00Z, ingress: [{action: Deny}]",
@@ -135,13 +169,40 @@ fn each_lint_is_found() {
 }
 
 #[test]
+fn each_example_has_what_it_is_an_example_of() {
+    for lint in Lint::ALL {
+        let spec = lint.example().replace('\n', "\n  ");
+        let selector = match spec.contains("selector:") {
+            true => "",
+            false => "\n  selector:\n    matchLabels: {app: payments}",
+        };
+        let found = found_in(&format!(
+            "apiVersion: meshwall.io/v1alpha1\nkind: FirewallPolicy\nmetadata: {{name: p, \
+             namespace: shop}}\nspec:{selector}{spec}"
+        ));
+        let codes: Vec<&str> = found
+            .iter()
+            .filter_map(|found| found.split(' ').next())
+            .collect();
+        assert_eq!(codes, [lint.code()], "{found:?}");
+    }
+}
+
+#[test]
+fn what_permits_on_http_ports_too_is_in_order() {
+    // The rule reaches `http` and `tcp-admin`; on the latter it permits nothing, as it should.
+    let found = found("ingress: [{action: Allow, operations: [{methods: [GET]}]}]");
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
 fn a_selector_of_nothing_is_found() {
     let policy = "{apiVersion: meshwall.io/v1alpha1, kind: FirewallPolicy, metadata: {name: p, \
                   namespace: shop}, spec: {selector: {matchLabels: {app: none}}, ingress: [{action: \
                   Deny}]}}";
     assert_eq!(
         found_in(policy),
-        ["selects-nothing spec.selector: no workload of the inventory is selected"]
+        ["selects-nothing spec.selector: no workload of the namespace `shop` is selected"]
     );
 }
 
@@ -176,8 +237,8 @@ fn an_earlier_policy_shadows_a_later_one() {
     assert_eq!(
         found_in(&text),
         [
-            "shadowed-rule spec.ingress[0]: `r` of ClusterFirewallPolicy/early decides before it \
-          whatever it matches"
+            "shadowed-rule spec.ingress[0]: never decides: `r` of ClusterFirewallPolicy/early \
+             decides all of it before"
         ]
     );
     let apart = text.replace("10.1.0.0/16", "11.0.0.0/16");
@@ -186,18 +247,7 @@ fn an_earlier_policy_shadows_a_later_one() {
 
 #[test]
 fn the_documentation_is_current() {
-    let mut text = String::from(
-        "# Lints\n\nWhat `meshwall check` finds in policies that are valid and cannot be meant.\n\
-         A finding is certain; where the answer depends on what is not known, nothing is said.\n\n\
-         | code | severity | meaning |\n|---|---|---|\n",
-    );
-    for lint in Lint::ALL {
-        let (code, severity) = (lint.code(), lint.severity());
-        text.push_str(&format!(
-            "| `{code}` | {severity} | {} |\n",
-            lint.explanation()
-        ));
-    }
+    let text = reference();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/lints.md");
     if std::env::var_os("MESHWALL_BLESS").is_some() {
         std::fs::write(&path, &text).unwrap();
