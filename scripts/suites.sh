@@ -23,6 +23,10 @@ readonly SUITES=(
     'unit|the tests of every crate|cargo|5 min, 1 min|yes'
     'wasm|the filters, built and run in a wasm host|wasm toolchain|3 min, 5 s|yes'
     'envoy|real Envoys, with what we generate and build|wasm toolchain, Envoy|5 min, 1 min|yes'
+    'envoy_http|requests through a real Envoy|wasm toolchain, Envoy|5 min, 20 s|yes'
+    'envoy_network|TCP connections through a real Envoy|wasm toolchain, Envoy|5 min, 15 s|yes'
+    'envoy_discovery|policies that change under a running Envoy|wasm toolchain, Envoy|5 min, 20 s|yes'
+    'hostile|what attackers send, to a real Envoy|wasm toolchain, Envoy|6 min, 35 s|yes'
     'same_verdict|3,700 questions to library, test bed and Envoy|wasm toolchain, Envoy|5 min, 45 s|yes'
     'fuzz|each fuzz target for 15 s|a C++ compiler|4 min, 1 min|yes'
     'docs|rustdoc, links|python3|3 min, 2 s|yes'
@@ -35,7 +39,7 @@ readonly SUITES=(
 # these and the path of an Envoy in MESHWALL_ENVOY; OWN_SUITES the same, but each is the
 # suite of its name.
 readonly WASM_TARGETS=()
-readonly OWN_SUITES=(same_verdict)
+readonly OWN_SUITES=(envoy_discovery envoy_http envoy_network hostile same_verdict)
 readonly ENVOY_TARGETS=(envoy_config envoy_rig)
 
 suite_format() {
@@ -82,6 +86,28 @@ suite_envoy() {
     for target in "${ENVOY_TARGETS[@]}"; do
         cargo_tests "$target" -p meshwall-testbed --test "$target"
     done
+}
+
+suite_envoy_http() {
+    envoy_and_filter
+    cargo_tests 'requests' -p meshwall-testbed --test envoy_http
+}
+
+suite_envoy_network() {
+    envoy_and_filter
+    cargo_tests 'connections' -p meshwall-testbed --test envoy_network
+}
+
+suite_envoy_discovery() {
+    envoy_and_filter
+    cargo_tests 'policies that change' -p meshwall-testbed --test envoy_discovery
+}
+
+# A hundred thousand hostile requests; MESHWALL_HOSTILE_REQUESTS=1000000 sends a million, in two
+# minutes.
+suite_hostile() {
+    envoy_and_filter
+    cargo_tests 'hostile traffic' -p meshwall-testbed --test hostile
 }
 
 # It tells what it has asked, and what it could not.
