@@ -28,6 +28,7 @@ readonly SUITES=(
     'envoy_discovery|policies that change under a running Envoy|wasm toolchain, Envoy|5 min, 20 s|yes'
     'hostile|what attackers send, to a real Envoy|wasm toolchain, Envoy|6 min, 35 s|yes'
     'same_verdict|3,700 questions to library, test bed and Envoy|wasm toolchain, Envoy|5 min, 45 s|yes'
+    'demo|the demonstration, with Envoys and without|wasm toolchain, Envoy|5 min, 10 s|yes'
     'fuzz|each fuzz target for 15 s|a C++ compiler|4 min, 1 min|yes'
     'docs|rustdoc, links|python3|3 min, 2 s|yes'
     'licences|licences, origins and bans of what is linked|cargo-deny|4 min, 2 s|yes'
@@ -38,9 +39,9 @@ readonly SUITES=(
 # wasm toolchain and the path of firewall.wasm in MESHWALL_FIREWALL_WASM; ENVOY_TARGETS
 # these and the path of an Envoy in MESHWALL_ENVOY; OWN_SUITES the same, but each is the
 # suite of its name.
-readonly WASM_TARGETS=()
-readonly OWN_SUITES=(envoy_discovery envoy_http envoy_network hostile same_verdict)
-readonly ENVOY_TARGETS=(envoy_config envoy_rig)
+readonly WASM_TARGETS=(sdk_examples module_agrees)
+readonly OWN_SUITES=(demo envoy_discovery envoy_http envoy_network hostile same_verdict)
+readonly ENVOY_TARGETS=(envoy_config envoy_rig host_conformance envoy_render)
 
 suite_format() {
     setup 'rustfmt' need_subcommand fmt rustfmt
@@ -114,6 +115,11 @@ suite_hostile() {
 suite_same_verdict() {
     envoy_and_filter
     cargo_tests 'all engines' -p meshwall-testbed --test same_verdict -- --nocapture
+}
+
+suite_demo() {
+    envoy_and_filter
+    cargo_tests 'the shop' -p meshwall-testbed --test demo
 }
 
 # Enough to find what is broken for everyone; `scripts/fuzz TARGET SECONDS` looks longer.

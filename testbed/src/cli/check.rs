@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use meshwall_mesh_config::inventory::Why;
 use meshwall_policy::document::Sourced;
 use meshwall_policy::lint::{Finding, Mesh, lint};
 use meshwall_policy::spec::{Config, Policy, Timestamp};
@@ -12,7 +13,7 @@ use meshwall_testbed::scenario::{Documents, Files, Staged};
 use super::Exit;
 use super::input::Now;
 use super::report::{self, Counts, Diagnostic, Texts, plural};
-use super::style::{BAD, GOOD, WARN};
+use super::style::{BAD, DIM, GOOD, WARN};
 
 /// Check policies, inventories and scenarios
 ///
@@ -77,6 +78,9 @@ impl Args {
             Format::Human => {
                 report::write_human(&mut out, &diagnostics, &Texts::of(files.all()))?;
                 writeln!(out, "{}", summary(&documents, scenarios, &files, counts))?;
+                if let Some(line) = left_out(&documents) {
+                    writeln!(out, "{DIM}{line}{DIM:#}")?;
+                }
             }
             Format::Json => writeln!(out, "{:#}", report::to_json(&diagnostics))?,
             Format::Sarif => writeln!(out, "{:#}", report::to_sarif(&diagnostics))?,
@@ -159,4 +163,37 @@ fn summary(documents: &Documents, scenarios: usize, files: &Files, counts: Count
         "{} in {policies}, {workloads} and {scenarios} ({count})",
         found.join(", ")
     )
+}
+
+/// `of the pods, 1 has ended and 2 use the network of their node: no peer is taken for them`.
+fn left_out(documents: &Documents) -> Option<String> {
+    let left_out = &documents.inventory.left_out;
+    let reasons = [
+        (Why::Ended, "has ended", "have ended"),
+        (Why::Deleted, "is being deleted", "are being deleted"),
+        (
+            Why::HostNetwork,
+            "uses the network of its node",
+            "use the network of their node",
+        ),
+        (Why::NoAddress, "has no address", "have no address"),
+    ];
+    let told = reasons.into_iter().filter_map(|(why, one, many)| {
+        let count = left_out
+            .iter()
+            .filter(|left_out| left_out.why == why)
+            .count();
+        match count {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            _ => Some(format!("{count} {many}")),
+        }
+    });
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| {
+        format!(
+            "of the pods, {}: no peer is taken for these",
+            told.join(", ")
+        )
+    })
 }

@@ -4,8 +4,10 @@
 //! is an `anyhow` error and ends in exit code 2; what it found is a [`Exit`].
 
 mod check;
+mod demo;
 mod explain;
 mod input;
+mod render;
 mod report;
 mod style;
 mod test;
@@ -54,6 +56,8 @@ enum Command {
     Check(check::Args),
     Test(test::Args),
     Explain(Box<explain::Args>),
+    Render(render::Args),
+    Demo(demo::Args),
     Completions(Completions),
 }
 
@@ -77,6 +81,8 @@ enum Exit {
     Unusable,
     /// The library and the module disagree.
     Disagreement,
+    /// Whoever runs the command has ended it.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -86,6 +92,7 @@ impl From<Exit> for ExitCode {
             Exit::Findings => 1,
             Exit::Unusable => 2,
             Exit::Disagreement => 3,
+            Exit::Interrupted => 130,
         })
     }
 }
@@ -103,6 +110,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => args.run(),
         Command::Test(args) => args.run(),
         Command::Explain(args) => args.run(),
+        Command::Render(args) => args.run(),
+        Command::Demo(args) => args.run(),
         Command::Completions(args) => args.run(),
     };
     match result {
@@ -110,7 +119,8 @@ pub(crate) fn main() -> ExitCode {
         // Whoever reads has seen enough, as in `meshwall check | head`.
         Err(error) if is_broken_pipe(&error) => Exit::Success.into(),
         Err(error) => {
-            let _ = writeln!(anstream::stderr(), "{BAD}error{BAD:#}: {error:#}");
+            let message = message(&error);
+            let _ = writeln!(anstream::stderr(), "{BAD}error{BAD:#}: {message}");
             Exit::Unusable.into()
         }
     }
@@ -123,6 +133,22 @@ impl Completions {
         io::stdout().write_all(&script)?;
         Ok(Exit::Success)
     }
+}
+
+/// An error with its causes. One that speaks for its cause is not repeated.
+fn message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if message.ends_with(&cause) {
+            continue;
+        }
+        if !message.is_empty() {
+            message.push_str(": ");
+        }
+        message.push_str(&cause);
+    }
+    message
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

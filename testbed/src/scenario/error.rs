@@ -61,6 +61,14 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether it is the name of the field that is wrong, and not its value.
+    pub(super) fn concerns_name(&self) -> bool {
+        matches!(
+            self,
+            Reason::NotAHeaderName | Reason::Conflict(_) | Reason::Namespaced
+        )
+    }
+
     /// A short name that stays the same when the words change, for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {

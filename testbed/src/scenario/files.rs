@@ -125,9 +125,10 @@ pub(super) fn read(path: &Path) -> Result<Source, FileError> {
     file.take(MAX_FILE_BYTES)
         .read_to_string(&mut text)
         .map_err(failed)?;
+    let name = path.strip_prefix(".").unwrap_or(path);
     Ok(Source {
         path: path.to_owned(),
-        name: path.display().to_string().into(),
+        name: name.display().to_string().into(),
         text: text.into(),
     })
 }

@@ -74,27 +74,34 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// The scenarios in a text, each with its world. `now` is the time of those that name none.
+    /// The scenarios in a text, each with its world; and, if there is something wrong with the text
+    /// itself, that. `now` is the time of those that name none.
     #[must_use]
     pub fn read(source: &Source, now: Timestamp) -> Vec<Staged> {
         let own = Documents::read([source]);
-        if own.scenarios.is_empty() {
-            let staged = Staged {
+        let mut staged: Vec<Staged> = own
+            .scenarios
+            .iter()
+            .map(|scenario| stage(scenario, source, &own.problems, now))
+            .collect();
+        if !own.problems.is_empty() {
+            staged.push(Staged {
                 scenario: None,
                 world: World::default(),
                 problems: own.problems,
                 sources: vec![source.clone()],
-            };
-            return vec![staged];
+            });
         }
-        own.scenarios
-            .iter()
-            .map(|scenario| stage(scenario, source, now))
-            .collect()
+        staged
     }
 }
 
-fn stage(scenario: &Located<ScenarioSpec>, source: &Source, now: Timestamp) -> Staged {
+fn stage(
+    scenario: &Located<ScenarioSpec>,
+    source: &Source,
+    known: &[Problem],
+    now: Timestamp,
+) -> Staged {
     let spec = &scenario.object().spec;
     let folder = source.path.parent().unwrap_or(Path::new(""));
     let mut sources = vec![source.clone()];
@@ -117,16 +124,22 @@ fn stage(scenario: &Located<ScenarioSpec>, source: &Source, now: Timestamp) -> S
     let documents = Documents::read(&sources);
     let world = World::from(&documents);
     let lowered = Scenario::lower(scenario, &world.inventory, now);
-    let (scenario, errors) = match lowered {
-        Ok(scenario) => (Some(scenario), Vec::new()),
-        // Without the inventory nothing is known about workloads; the missing file is told.
-        Err(_) if !problems.is_empty() => (None, Vec::new()),
-        Err(errors) => (None, errors),
+    let is_complete = problems.is_empty();
+    let mut others = documents.problems;
+    others.retain(|problem| !known.contains(problem));
+    problems.extend(others);
+    let scenario = match lowered {
+        Ok(scenario) => Some(scenario),
+        Err(errors) => {
+            // Without the inventory nothing is known about workloads; the missing file is told.
+            if is_complete {
+                problems.extend(errors.into_iter().map(Problem::Scenario));
+            }
+            None
+        }
     };
-    problems.extend(documents.problems);
-    problems.extend(errors.into_iter().map(Problem::Scenario));
     Staged {
-        scenario: scenario.filter(|_| problems.is_empty()),
+        scenario: scenario.filter(|_| problems.is_empty() && known.is_empty()),
         world,
         problems,
         sources,

@@ -137,7 +137,11 @@ impl Scenario {
         }
         for error in &mut errors {
             error.object = Some(document.reference().clone());
-            error.position = document.positions().value(&error.path);
+            error.position = if error.reason.concerns_name() {
+                document.positions().key(&error.path)
+            } else {
+                document.positions().value(&error.path)
+            };
         }
         errors.sort_by(|a, b| a.position.cmp(&b.position));
         Err(errors)

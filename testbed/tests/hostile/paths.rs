@@ -192,9 +192,21 @@ async fn long_paths() {
     }
     for (what, path, status) in [
         ("deep", format!("/open{}", "/a".repeat(20_000)), 200),
-        ("all escapes", format!("/open/{}", "%41".repeat(20_000)), 200),
-        ("all dots", format!("/open/{}", "%2e%2e/".repeat(8_000)), 403),
-        ("all query", format!("/open/?{}", "a=b&".repeat(15_000)), 200),
+        (
+            "all escapes",
+            format!("/open/{}", "%41".repeat(20_000)),
+            200,
+        ),
+        (
+            "all dots",
+            format!("/open/{}", "%2e%2e/".repeat(8_000)),
+            403,
+        ),
+        (
+            "all query",
+            format!("/open/?{}", "a=b&".repeat(15_000)),
+            200,
+        ),
     ] {
         let mut connection = client.hostile_http1(sidecar.address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: ledger\r\n\r\n");

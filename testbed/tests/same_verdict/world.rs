@@ -14,9 +14,8 @@ use meshwall_policy::cases::{Case, Question};
 use meshwall_policy::compile::{compile, peer_table};
 use meshwall_policy::peers::PeerTable;
 use meshwall_policy::program::Program;
-use meshwall_policy::spec::{
-    Alternatives, Cidr, Config, Direction, Network, Patterns, Policy, Predicate, Rule, Timestamp,
-};
+use meshwall_policy::spec::{Config, Direction, Timestamp};
+use meshwall_testbed::relocate::Relocation;
 
 use crate::stakes::{Stakes, Weighed};
 
@@ -104,24 +103,18 @@ fn moved(mut case: Case, name: &str, now: Timestamp) -> Case {
     let believed = name.ends_with(['1', '3', '5', '7', '9']);
     case.config.trusted_proxies = believed.into();
     let then = case.questions.first().map_or(now, |question| question.now);
+    let relocation = Relocation {
+        address: moved_address,
+        seconds: now.0 - then.0,
+    };
     for policy in &mut case.policies {
         policy.origin.name = format!("{}-{name}", policy.origin.name);
-        if let Some(expires) = &mut policy.expires {
-            expires.0 += now.0 - then.0;
-        }
-        for network in networks(policy) {
-            network.cidr = moved_cidr(network.cidr);
-            for hole in &mut network.except {
-                *hole = moved_cidr(*hole);
-            }
-        }
+        relocation.policy(policy);
     }
     let workloads = case.inventory.workloads.iter_mut();
     for workload in workloads.chain([&mut case.workload]) {
         workload.name = format!("{}-{name}", workload.name);
-        for address in &mut workload.addresses {
-            *address = moved_address(*address);
-        }
+        relocation.workload(workload);
     }
     let addresses: Vec<IpAddr> = case.questions.iter().map(|asked| asked.address).collect();
     let others = addresses.iter().cycle().skip(1);
@@ -151,43 +144,6 @@ fn move_question(question: &mut Question) {
     for (_, value) in headers.into_iter().flatten() {
         // White space around a value is not part of it (RFC 9110, section 5.5).
         *value = value.trim().to_owned();
-    }
-}
-
-fn networks(policy: &mut Policy) -> impl Iterator<Item = &mut Network> {
-    let rules = policy.ingress.iter_mut().chain(&mut policy.egress);
-    rules.flat_map(predicates).flat_map(|predicate| {
-        match &mut predicate.patterns {
-            Patterns::Networks(networks) => networks.as_mut_slice(),
-            _ => &mut [],
-        }
-        .iter_mut()
-    })
-}
-
-fn predicates(rule: &mut Rule) -> impl Iterator<Item = &mut Predicate> {
-    let alternatives = [&mut rule.peers, &mut rule.operations];
-    let listed = alternatives.into_iter().flat_map(|alternatives| {
-        match alternatives {
-            Alternatives::Any => &mut [],
-            Alternatives::OneOf(listed) => listed.as_mut_slice(),
-        }
-        .iter_mut()
-        .flatten()
-    });
-    listed.chain(&mut rule.conditions)
-}
-
-fn moved_cidr(cidr: Cidr) -> Cidr {
-    match moved_address(cidr.address) {
-        IpAddr::V4(address) if cidr.prefix_len > 0 => {
-            let mask = u32::MAX << (32 - u32::from(cidr.prefix_len));
-            Cidr {
-                address: Ipv4Addr::from(u32::from(address) & mask).into(),
-                ..cidr
-            }
-        }
-        _ => cidr,
     }
 }
 

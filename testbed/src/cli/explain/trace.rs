@@ -54,8 +54,15 @@ pub(crate) fn write(
         writeln!(out, "  {WARN}identity mismatch{WARN:#}: {what}")?;
     }
     let Answer { enforced, would_be } = Answer::new(firewall.program(), decision);
+    let mut is_decided = false;
     for tier in tiers {
+        if is_decided && detail == Detail::Near {
+            writeln!(out, "\n{BOLD}{}{BOLD:#}{DIM}: not asked{DIM:#}", tier.tier)?;
+            continue;
+        }
         write_tier(out, tier, enforced.verdict, detail)?;
+        let by_none = format!("no_rule_matched/{}", tier.tier);
+        is_decided |= tier.rules.iter().any(|rule| rule.decisive) || enforced.cause == by_none;
     }
     let verdict = paint(colour(enforced.verdict), enforced.verdict);
     let reason = reason(&enforced.cause);
@@ -81,10 +88,10 @@ fn write_tier(
         Tier::Admin | Tier::Baseline => "the first rule that matches decides",
         Tier::Namespace => "a Deny that matches denies, else an Allow has to match",
     };
-    writeln!(out, "\n{BOLD}{}{BOLD:#} {DIM}{how}{DIM:#}", trace.tier)?;
+    writeln!(out, "\n{BOLD}{}{BOLD:#}{DIM}: {how}{DIM:#}", trace.tier)?;
     let mut hidden = 0;
     for rule in &trace.rules {
-        let matters = rule.matched || rule.is_near_miss() && opposes(rule.action, verdict);
+        let matters = rule.matched || rule.is_near_miss() && opposes(rule, verdict);
         if detail == Detail::Near && !matters {
             hidden += 1;
             continue;
@@ -158,11 +165,12 @@ fn write_predicate(out: &mut impl Write, predicate: &PredicateTrace) -> io::Resu
     }
 }
 
-/// Whether a rule that missed would have spoken against the verdict.
-fn opposes(action: Action, verdict: Verdict) -> bool {
-    match action {
+/// Whether a rule that missed would have spoken against the verdict. A Deny with one predicate is
+/// always one predicate away.
+fn opposes(rule: &RuleTrace, verdict: Verdict) -> bool {
+    match rule.action {
         Action::Allow => verdict == Verdict::Deny,
-        Action::Deny => verdict == Verdict::Allow,
+        Action::Deny => verdict == Verdict::Allow && rule.predicates.len() > 1,
         Action::Pass => false,
     }
 }

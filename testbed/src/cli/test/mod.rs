@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use meshwall_testbed::host::Module;
-use meshwall_testbed::scenario::{Case, Files, Finding, Runner, Scenario, Staged};
+use meshwall_testbed::scenario::{self, Case, Files, Finding, Runner, Scenario, Staged};
 
 use self::output::Output;
 use super::Exit;
@@ -94,6 +94,9 @@ impl Args {
                 }
             }
         }
+        if let Some(filter) = self.filter.as_deref().filter(|_| out.skipped_all()) {
+            anyhow::bail!("no case has `{}` in its name", scenario::shown(filter));
+        }
         if let Some(path) = &self.junit {
             let xml = junit::write(&suites);
             fs::write(path, xml).with_context(|| format!("cannot write `{}`", path.display()))?;
@@ -117,7 +120,7 @@ impl Args {
                 .unwrap_or_default(),
             results: Vec::new(),
         };
-        out.begin(&suite)?;
+        out.begin(&suite);
         let mut runner = Runner::new(&staged.world, module);
         for case in &scenario.cases {
             let filter = self.filter.as_deref();

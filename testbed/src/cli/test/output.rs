@@ -13,6 +13,8 @@ use crate::cli::style::{BAD, BOLD, DIM, GOOD, WARN};
 pub(super) struct Output {
     with_module: bool,
     scenario: String,
+    /// The line that goes in front of the first result of a scenario.
+    heading: Option<String>,
     /// What there is to say about the failures.
     failures: Vec<u8>,
     passed: usize,
@@ -27,6 +29,7 @@ impl Output {
         Output {
             with_module,
             scenario: String::new(),
+            heading: None,
             failures: Vec::new(),
             passed: 0,
             failed: 0,
@@ -36,12 +39,10 @@ impl Output {
         }
     }
 
-    pub(super) fn begin(&mut self, suite: &Suite) -> anyhow::Result<()> {
+    pub(super) fn begin(&mut self, suite: &Suite) {
         let Suite { name, file, .. } = suite;
         self.scenario.clone_from(name);
-        let mut out = anstream::stdout().lock();
-        writeln!(out, "{BOLD}{name}{BOLD:#} {DIM}{file}{DIM:#}")?;
-        Ok(())
+        self.heading = Some(format!("{BOLD}{name}{BOLD:#} {DIM}{file}{DIM:#}"));
     }
 
     pub(super) fn skip(&mut self) {
@@ -62,6 +63,9 @@ impl Output {
         };
         self.worst = self.worst.max(exit);
         let mut out = anstream::stdout().lock();
+        if let Some(heading) = self.heading.take() {
+            writeln!(out, "{heading}")?;
+        }
         writeln!(out, "  {style}{word:7}{style:#} {}", result.case.name)?;
         if exit == Exit::Success {
             self.passed += 1;
@@ -103,6 +107,11 @@ impl Output {
             Finding::NoAnswer(error) => writeln!(out, "  the module gave no answer: {error}")?,
         }
         Ok(())
+    }
+
+    /// Whether no question was put, though there were some.
+    pub(super) fn skipped_all(&self) -> bool {
+        self.skipped > 0 && self.passed + self.failed + self.unusable == 0
     }
 
     /// Writes what failed and how many did.

@@ -1,0 +1,15 @@
+//! The `meshwall` command as its users meet it: arguments and files in; output and exit code out.
+//!
+//! Each folder of `cases/` holds input files and `commands`, a command line a line, run in that
+//! folder. What they print is in `output`. To accept what has changed, after reading it:
+//!
+//! ```text
+//! MESHWALL_BLESS=1 cargo test -p meshwall-testbed --test cli
+//! ```
+
+#![cfg(test)]
+
+mod formats;
+mod golden;
+mod module;
+mod run;
