@@ -40,23 +40,20 @@ fn demo(shop: &Path, temporary: &TempDir) -> Command {
 /// A copy of the shop in which a text of a file is another.
 fn edited(file: &str, from: &str, to: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for name in [
-        "inventory.yaml",
-        "mesh.yaml",
-        "policies/cluster.yaml",
-        "policies/data.yaml",
-        "policies/shop.yaml",
-        "scenarios/demo.yaml",
-    ] {
-        let mut text = fs::read_to_string(shop().join(name)).unwrap();
-        if name == file {
-            assert!(text.contains(from), "{name}: {from}");
-            text = text.replace(from, to);
+    for part in ["", "policies", "scenarios"] {
+        fs::create_dir_all(folder.path().join(part)).unwrap();
+        for entry in fs::read_dir(shop().join(part)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let name = path.strip_prefix(shop()).unwrap();
+                fs::copy(&path, folder.path().join(name)).unwrap();
+            }
         }
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
     }
+    let path = folder.path().join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{file}: {from}");
+    fs::write(path, text.replace(from, to)).unwrap();
     folder
 }
 

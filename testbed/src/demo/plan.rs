@@ -17,7 +17,7 @@ use crate::scenario::{
 const SCENARIO: &str = "scenarios/demo.yaml";
 
 /// The shop as it is built in: paths below its folder, and what is there.
-const SHOP: [(&str, &str); 6] = [
+const SHOP: [(&str, &str); 7] = [
     (
         "inventory.yaml",
         include_str!("../../examples/shop/inventory.yaml"),
@@ -30,6 +30,10 @@ const SHOP: [(&str, &str); 6] = [
     (
         "policies/data.yaml",
         include_str!("../../examples/shop/policies/data.yaml"),
+    ),
+    (
+        "policies/legacy.yaml",
+        include_str!("../../examples/shop/policies/legacy.yaml"),
     ),
     (
         "policies/shop.yaml",
@@ -263,5 +267,79 @@ fn brief(inventory: &Inventory, workload: &Workload) -> String {
         name.to_owned()
     } else {
         full
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_is_built_in_is_what_is_there() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop");
+        let entries = |name: &str| fs::read_dir(folder.join(name)).unwrap();
+        let policies = entries("policies").map(|entry| {
+            let name = entry.unwrap().file_name();
+            format!("policies/{}", name.to_str().unwrap())
+        });
+        let world = ["inventory.yaml", "mesh.yaml", SCENARIO].map(str::to_owned);
+        let expected: BTreeSet<String> = policies.chain(world).collect();
+        let built_in = SHOP.map(|(name, _)| name.to_owned());
+        assert_eq!(BTreeSet::from(built_in), expected);
+    }
+
+    #[test]
+    fn the_shop_can_be_asked_as_it_is_built_in() {
+        let folder = tempfile::tempdir().unwrap();
+        unpack(folder.path()).unwrap();
+        let plan = Plan::read(folder.path(), Timestamp(2_000_000_000)).unwrap();
+        let asked = plan.acts.iter().map(|act| act.whom.as_str());
+        assert_eq!(
+            asked.collect::<Vec<_>>(),
+            ["checkout", "payments", "ledger"]
+        );
+        let mut who = plan.entries().map(|entry| entry.who.as_str());
+        assert!(who.any(|who| who == "dev/frontend"));
+        // Policies that expire are as far away as the scenario says.
+        let expires = plan
+            .world
+            .policies
+            .iter()
+            .filter_map(|policy| policy.expires);
+        assert!(expires.min().unwrap() > plan.now);
+    }
+
+    #[test]
+    fn what_the_sidecars_cannot_be_asked_is_an_error() {
+        for (from, to, reason) in [
+            (
+                "from: {workload: edge/gateway}",
+                "from: {address: 10.1.0.2}",
+                "who asks has no certificate, and gets no further than TLS",
+            ),
+            (
+                "address: 10.200.0.50",
+                "address: 203.0.113.50",
+                "whoever asks must have an address in 10.0.0.0/8",
+            ),
+            (
+                "to: shop/checkout\n    port: http",
+                "to: shop/checkout\n    port: 81",
+                "the workload has no named port of this number",
+            ),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            unpack(folder.path()).unwrap();
+            let path = folder.path().join(SCENARIO);
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.contains(from), "{from}");
+            fs::write(&path, text.replace(from, to)).unwrap();
+            let error = Plan::read(folder.path(), Timestamp(0))
+                .unwrap_err()
+                .to_string();
+            assert!(error.ends_with(&format!(": {reason}")), "{error}");
+        }
     }
 }
