@@ -14,8 +14,8 @@ use crate::world::Scene;
 pub(crate) struct Answer {
     /// `allow` or `deny`.
     pub(crate) verdict: String,
-    /// The cause. A filter tells why it permits by a counter only, and that of a real proxy is
-    /// compared when all has been asked: `None` then.
+    /// The cause; `None` if it is only counted, and compared when all has been asked: why a real
+    /// proxy has permitted something.
     pub(crate) cause: Option<String>,
     /// The verdict and cause if every monitored policy were enforced, if that differs.
     pub(crate) would_be: Option<String>,
@@ -59,8 +59,7 @@ pub(crate) struct Library {
 }
 
 impl Library {
-    /// The answer, and the counter that tells of it.
-    pub(crate) fn ask(&mut self, scene: &Scene, question: &Question) -> (String, Answer) {
+    pub(crate) fn ask(&mut self, scene: &Scene, question: &Question) -> Answer {
         let decision = question
             .ask(|attributes| decide(&scene.program, &scene.peers, attributes, &mut self.scratch));
         let Decision {
@@ -73,8 +72,7 @@ impl Library {
             Some(_) => "meshwall_requests_total",
             None => "meshwall_connections_total",
         };
-        let counter_of_it = counter(total, scene, question, enforced);
-        self.count(counter_of_it.clone());
+        self.count(counter(total, scene, question, enforced));
         if differs {
             let would_be = counter("meshwall_would_be_total", scene, question, combined);
             self.count(would_be);
@@ -82,15 +80,14 @@ impl Library {
         if identity_mismatch {
             self.count("meshwall_identity_mismatch_total".to_owned());
         }
-        let answer = Answer {
+        Answer {
             verdict: enforced.verdict.to_string(),
             cause: Some(scene.program.cause(enforced.cause).to_string()),
             would_be: differs.then(|| {
                 let cause = scene.program.cause(combined.cause);
                 format!("{} {cause}", combined.verdict)
             }),
-        };
-        (counter_of_it, answer)
+        }
     }
 
     fn count(&mut self, name: String) {

@@ -3,9 +3,9 @@
 //!
 //! The questions are generated, half of them as an adversary would put them. Each goes to all
 //! three; what a real connection cannot express, or what Envoy refuses before the filter is
-//! asked, is counted and named. A filter tells why it permits by a counter, so in the end the
-//! counters of the test bed and of Envoy have to be those that follow from what the library
-//! has decided, one by one.
+//! asked, is counted and named. A filter tells why it permits by a counter. The test bed looks
+//! at it after each question; those of Envoy, whose rules all have names of their own, have to
+//! be in the end what follows from the library's decisions, one by one.
 #![cfg(test)]
 
 mod answer;
@@ -83,21 +83,20 @@ async fn compare(scenes: Vec<Scene>, now: Timestamp, findings: &mut Findings) {
     let mut library = Library::default();
     let asked = ask_envoy(Arc::new(scenes), &module).await;
     for (scene, answers) in asked.scenes.iter().zip(asked.answers) {
-        let machines = bed.machines(scene);
+        let sidecars = bed.sidecars(scene);
         for (number, answer) in answers.into_iter().enumerate() {
             let question = &scene.questions[number];
             match answer {
                 Err(reason) => findings.skip(&reason),
                 Ok(envoy) => {
-                    let (counter, expected) = library.ask(scene, question);
-                    let bed = bed.ask(&machines, question, &counter, &expected);
+                    let expected = library.ask(scene, question);
+                    let bed = sidecars.ask(scene, question);
                     findings.compare(scene, number, [expected, bed, envoy]);
                 }
             }
         }
     }
-    findings.compare_counters("the test bed", &bed.counters(), &library.counters);
-    findings.compare_counters("Envoy", &asked.counters, &library.counters);
+    findings.compare_counters(&asked.counters, &library.counters);
 }
 
 /// What Envoy has answered, or why it was not asked: for each scene, for each question.
@@ -175,14 +174,14 @@ impl Findings {
         }
     }
 
-    /// What the filter has counted against what it has to count, by the name of the counter.
-    fn compare_counters(&mut self, engine: &str, counted: &Counters, expected: &Counters) {
+    /// What Envoy has counted against what it has to count, by the name of the counter.
+    fn compare_counters(&mut self, counted: &Counters, expected: &Counters) {
         let names: BTreeSet<&String> = counted.keys().chain(expected.keys()).collect();
         for name in names {
             let [counted, expected] = [counted, expected].map(|counters| counters.get(name));
             if counted != expected {
                 self.disagreements.push(format!(
-                    "{name}: {} counted by {engine}, {} expected",
+                    "{name}: {} counted by Envoy, {} expected",
                     counted.unwrap_or(&0),
                     expected.unwrap_or(&0),
                 ));

@@ -11,7 +11,6 @@ use meshwall_testbed::rig::token::TokenIssuer;
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
-use crate::bed::denial;
 use crate::claims::claims;
 use crate::proxy::{CAUSE, DETAILS, Proxy, WOULD_BE};
 use crate::world::Scene;
@@ -240,4 +239,12 @@ fn proxy_header(source: IpAddr, number: u16, destination: IpAddr, port: u16) -> 
         _ => ("TCP6", source, destination),
     };
     format!("PROXY {family} {source} {destination} {number} {port}\r\n")
+}
+
+/// The cause in the details of a denial.
+fn denial(details: &str) -> String {
+    let cause = details
+        .strip_prefix("meshwall_denied[")
+        .and_then(|rest| rest.strip_suffix(']'));
+    cause.unwrap_or(details).to_owned()
 }

@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use meshwall_policy::bundle;
 use meshwall_policy::cases::{Case, Question};
 use meshwall_policy::compile::{compile, peer_table};
+use meshwall_policy::inventory::Workload;
 use meshwall_policy::peers::PeerTable;
 use meshwall_policy::program::Program;
 use meshwall_policy::spec::{Config, Direction, Timestamp};
@@ -27,6 +28,7 @@ pub(crate) struct Scene {
     /// What it is called in names and messages.
     pub(crate) name: String,
     pub(crate) config: Config,
+    pub(crate) workload: Workload,
     pub(crate) questions: Vec<Question>,
     pub(crate) program: Program,
     pub(crate) peers: PeerTable,
@@ -78,6 +80,7 @@ impl Scene {
         Scene {
             name,
             config,
+            workload,
             questions,
             program: Program::load(compiled.program.clone()).unwrap(),
             peers: PeerTable::load(table.clone()).unwrap(),
