@@ -20,6 +20,7 @@ mod network;
 mod observe;
 mod policies;
 mod revoke;
+mod silent;
 mod streams;
 
 use meshwall_filter_host::ports::{
@@ -112,6 +113,7 @@ impl<P: Proxy> Filter<P> for Firewall {
             // What follows concerns the stream again.
             let _ = proxy.set_effective_context(context);
         }
+        self.expect_words(proxy, context, root);
     }
 
     fn on_request_headers(&mut self, proxy: &P, context: ContextId, _: u32, _: bool) -> Action {

@@ -2,7 +2,8 @@
 //!
 //! Not when they arrive: the handshake is not over then, and the peer has no identity. The first
 //! data in either direction is the moment, and it is held back if the answer is no, so nothing
-//! reaches the workload and nothing of the workload reaches the peer.
+//! reaches the workload and nothing of the workload reaches the peer. If nobody speaks, see
+//! [`silent`](crate::silent).
 
 use meshwall_filter_host::{Action, ContextId, StreamKind};
 use meshwall_policy::attributes::{Attributes, Peer};

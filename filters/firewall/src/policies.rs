@@ -24,6 +24,10 @@ use crate::installed::{Installed, Role};
 /// back to one that is not kept leaves the slot without a program, and everything is refused.
 const MAX_FORMER_BYTES: usize = 8 << 20;
 
+/// Looking at silent connections must not keep policies from expiring: after so many times it is
+/// their turn.
+const LOOKS_PER_RENEWAL: u32 = 5;
+
 /// What tells one use of the filter from the others in the same virtual machine. A bundle
 /// replaces another only if all of it is the same: the policy of one workload must never reach
 /// the listener of another, whatever their plugins are called.
@@ -55,6 +59,10 @@ struct Slot {
     sweep: Sweep,
     /// Whether the leader has taken over everywhere.
     settled: bool,
+    /// Whether there may be connections on which nobody has spoken.
+    silent: bool,
+    /// How often those were looked at since the time was last considered.
+    looks: u32,
 }
 
 /// Where deciding live streams again stands.
@@ -92,6 +100,8 @@ pub(crate) enum Task {
     Sweep,
     /// Nothing; but by then the leader has taken over everywhere.
     Settle,
+    /// Looking at connections on which nobody has spoken.
+    Look,
     /// Deciding all streams again, because the time changes what the program says.
     Renew,
     /// Nothing, and no tick either.
@@ -141,6 +151,8 @@ impl Policies {
                 generation: 0,
                 sweep: Sweep::Done,
                 settled: true,
+                silent: false,
+                looks: 0,
             }),
         }
         self.slots.retain(|slot| !slot.roots.is_empty());
@@ -168,6 +180,30 @@ impl Policies {
         slot.settled
     }
 
+    /// A connection begins, on which nobody has spoken yet. The root context that is to look at
+    /// it, unless one will anyway.
+    pub(crate) fn is_silent(&mut self, root: ContextId) -> Option<ContextId> {
+        let slot = self.slot_mut(root)?;
+        let first = slot.used_as.role == Role::Network && !slot.silent;
+        slot.silent |= first;
+        slot.leader().filter(|_| first)
+    }
+
+    /// Connections on which nobody has spoken were looked at; some are left, or none. True if it
+    /// is time to consider what the time changes.
+    pub(crate) fn looked(&mut self, root: ContextId, some_left: bool) -> bool {
+        let Some(slot) = self.slot_mut(root) else {
+            return false;
+        };
+        slot.silent = some_left;
+        slot.looks += 1;
+        let renew = slot.looks >= LOOKS_PER_RENEWAL && slot.expires();
+        if renew {
+            slot.looks = 0;
+        }
+        renew
+    }
+
     /// The program for the streams of a root context; `None` before the first bundle, and if it
     /// is not kept.
     pub(crate) fn current(&self, root: ContextId) -> Option<Current> {
@@ -190,6 +226,7 @@ impl Policies {
                 Sweep::Due(time) => Task::Begin(time),
                 Sweep::Running => Task::Sweep,
                 Sweep::Done if !slot.settled => Task::Settle,
+                Sweep::Done if slot.silent => Task::Look,
                 Sweep::Done if slot.expires() => Task::Renew,
                 Sweep::Done => Task::Rest,
             },

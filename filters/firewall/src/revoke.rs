@@ -16,6 +16,7 @@ use meshwall_policy::decision::{Decision, Verdict};
 use crate::installed::Role;
 use crate::observe::Refusal;
 use crate::policies::{Current, Task};
+use crate::silent::LOOK_PERIOD;
 use crate::streams::State;
 use crate::{Firewall, Proxy, closing, http, network};
 
@@ -53,6 +54,7 @@ impl Firewall {
             }
             Task::Sweep => SWEEP_PERIOD,
             Task::Settle => SETTLE_PERIOD,
+            Task::Look => LOOK_PERIOD,
             Task::Renew => EXPIRY_PERIOD,
             Task::Rest => Duration::ZERO,
         };
@@ -64,6 +66,12 @@ impl Firewall {
         match self.policies.task(root) {
             Task::Begin(_) | Task::Sweep => self.sweep(proxy, root),
             Task::Settle => self.policies.settled(root),
+            Task::Look => {
+                let some_left = self.look(proxy, root);
+                if self.policies.looked(root, some_left) {
+                    self.policies.renew(root, sweep_time(proxy));
+                }
+            }
             Task::Renew => self.policies.renew(root, sweep_time(proxy)),
             Task::Rest => {}
         }

@@ -33,6 +33,8 @@ pub(crate) enum State {
 pub(crate) struct Stream {
     pub(crate) root: ContextId,
     pub(crate) state: State,
+    /// Of an undecided connection, how often it was looked at.
+    pub(crate) looks: u32,
     /// Of a permitted request, its head, if there was room for it.
     pub(crate) head: Option<HeaderMap>,
 }
@@ -50,6 +52,7 @@ impl LiveStreams {
         let stream = Stream {
             root,
             state: State::Undecided,
+            looks: 0,
             head: None,
         };
         self.live.insert(context, stream);

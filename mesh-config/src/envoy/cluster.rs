@@ -66,6 +66,7 @@ impl Cluster {
             entry("name", &self.name),
             entry("type", discovery),
             entry("connect_timeout", "5s"),
+            no_limits(),
             entry(
                 "load_assignment",
                 map([
@@ -105,6 +106,19 @@ impl UpstreamProtocol {
         let options = map([entry(NAME, any(NAME, [options]))]);
         Some(entry("typed_extension_protocol_options", options))
     }
+}
+
+fn no_limits() -> Entry {
+    let limits = ["max_connections", "max_pending_requests", "max_requests"];
+    let threshold = map(limits.map(|limit| entry(limit, u32::MAX)));
+    entry(
+        "circuit_breakers",
+        map([entry("thresholds", list([threshold]))]),
+    )
+    .because(
+        "The default of 1,024 each would turn away what the firewall permits: long-lived \
+         connections add up.",
+    )
 }
 
 fn explicit(version: &'static str) -> Entry {

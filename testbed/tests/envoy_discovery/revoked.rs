@@ -242,8 +242,8 @@ async fn tcp_connections_are_cut_or_left_alone() {
 
 #[tokio::test]
 async fn many_connections_are_cut_within_a_second() {
-    // Together fewer than the connections that Envoy makes to a cluster by default, 1024.
-    const EACH: usize = 450;
+    // Each takes two of the 1,024 files that a process may have open on many machines.
+    const EACH: usize = 150;
     let sidecar = Published::start_with(EVERYBODY).await;
     let [frontend, console] = [&FRONTEND, &CONSOLE].map(|peer| sidecar.mesh.client(peer));
     let (mut kept, mut cut) = (Vec::new(), Vec::new());

@@ -67,21 +67,43 @@ async fn a_denied_peer_hears_nothing_and_is_not_heard() {
 }
 
 #[tokio::test]
-async fn a_denied_peer_that_waits_is_held_until_somebody_speaks() {
+async fn a_peer_that_says_nothing_is_decided_all_the_same() {
     let sidecar = TcpSidecar::start(&policy(FRONTEND_ONLY), Speech::ClientFirst).await;
-    let console = sidecar.mesh.client(&CONSOLE);
-    let mut connection = console.open(sidecar.address, &[]).await.unwrap();
-    // The workload sees that somebody is there, and nothing else.
-    let is_there = |traffic: &Traffic| traffic.connections == 1;
-    sidecar.backend.wait_until(SOON, is_there).await.unwrap();
-    let end = connection
+    let mesh = &sidecar.mesh;
+    let mut permitted = mesh
+        .client(&FRONTEND)
+        .open(sidecar.address, &[])
+        .await
+        .unwrap();
+    let mut denied = Vec::new();
+    for _ in 0..20 {
+        denied.push(
+            mesh.client(&CONSOLE)
+                .open(sidecar.address, &[])
+                .await
+                .unwrap(),
+        );
+    }
+    // The workload sees that somebody is there, and nothing else, and not for long.
+    let all_are_there = |traffic: &Traffic| traffic.connections == 21;
+    sidecar
+        .backend
+        .wait_until(SOON, all_are_there)
+        .await
+        .unwrap();
+    let one_is_left = |traffic: &Traffic| traffic.open == 1;
+    sidecar.backend.wait_until(SOON, one_is_left).await.unwrap();
+    for connection in &mut denied {
+        let end = connection.ended().await;
+        assert!(end.is_ended() && end.received().is_empty(), "{end:?}");
+    }
+    let end = permitted
         .exchange(Exchange {
-            send: b"x",
-            expect: 1,
+            send: b"hi",
+            expect: 2,
         })
         .await;
-    assert!(end.is_ended() && end.received().is_empty(), "{end:?}");
-    assert_eq!(sidecar.quiet().await.bytes_in, 0);
+    assert_eq!(end, End::Received(b"hi".to_vec()));
 }
 
 #[tokio::test]

@@ -1,12 +1,17 @@
 //! TCP connections.
 
+use std::time::Duration;
+
 use meshwall_filter_host::fake::HostCall::{
-    CloseStream, GetProperty, IncrementMetric, SetProperty,
+    CloseStream, GetProperty, IncrementMetric, SetEffectiveContext, SetProperty,
+    SetTickPeriodMilliseconds,
 };
-use meshwall_filter_host::property::SOURCE_ADDRESS;
+use meshwall_filter_host::property::{CONNECTION_MTLS, SOURCE_ADDRESS};
 use meshwall_filter_host::{Action, ContextId, StreamKind};
 
-use crate::support::{CONSOLE, FRONTEND, PEER_ADDRESS, Rig, policy};
+use crate::support::{CONSOLE, FRONTEND, PEER_ADDRESS, ROOT, Rig, policy};
+
+const LOOK: Duration = Duration::from_secs(1);
 
 fn frontend_only() -> String {
     policy("\n  - {name: front, action: Allow, from: [{serviceAccounts: [frontend]}]}")
@@ -50,6 +55,64 @@ fn a_denied_connection_is_closed_and_whatever_comes_is_held_back() {
     let denied = "meshwall_connections_total;direction=ingress;verdict=deny;\
                   reason=no_rule_matched/Namespace";
     assert_eq!(rig.proxy.metric(denied), Some(2));
+}
+
+#[test]
+fn a_silent_peer_is_decided_when_it_is_known() {
+    let mut rig = Rig::network(&frontend_only());
+    let [frontend, console, unknown] = [2, 3, 4];
+    let calls = rig.calls_of(|rig| rig.open(frontend, FRONTEND));
+    // The root context is asked to look, and then the connection is in effect again.
+    assert_eq!(
+        calls,
+        [(SetEffectiveContext, 2), (SetTickPeriodMilliseconds, 1)].into()
+    );
+    let calls = rig.calls_of(|rig| rig.open(console, CONSOLE));
+    assert_eq!(calls, [].into());
+    rig.open(unknown, "");
+    assert_eq!(rig.proxy.tick_period(ROOT), LOOK);
+    rig.tick(ROOT);
+    assert_eq!(rig.closed(console), []);
+
+    for known in [frontend, console] {
+        rig.proxy
+            .stream(ContextId(known))
+            .property(CONNECTION_MTLS, [1]);
+    }
+    rig.tick(ROOT);
+    assert_eq!(
+        (rig.closed(frontend), rig.closed(unknown)),
+        (vec![], vec![])
+    );
+    assert_eq!(rig.closed(console), [StreamKind::Downstream]);
+    let denied = "meshwall_connections_total;direction=ingress;verdict=deny;\
+                  reason=no_rule_matched/Namespace";
+    assert_eq!(rig.proxy.metric(denied), Some(1));
+    // What has been decided is not looked at again.
+    let calls = rig.calls_of(|rig| {
+        assert_eq!(rig.downstream_data(ContextId(frontend)), Action::Continue);
+    });
+    assert_eq!(calls, [].into());
+    // Nor, for ever, what cannot be.
+    for _ in 2..=20 {
+        assert_eq!(rig.proxy.tick_period(ROOT), LOOK);
+        rig.tick(ROOT);
+    }
+    assert_eq!(rig.proxy.tick_period(ROOT), Duration::ZERO);
+    assert_eq!(rig.closed(unknown), []);
+}
+
+#[test]
+fn silent_peers_do_not_keep_a_policy_from_expiring() {
+    let expiring = frontend_only().replace("spec:", "spec:\n  expires: 2026-01-01T00:00:00Z");
+    let mut rig = Rig::network(&expiring);
+    rig.connect(2, FRONTEND);
+    rig.proxy.set_now(Duration::from_secs(1_767_225_600));
+    for context in 3..10 {
+        rig.open(context, "");
+        rig.tick(ROOT);
+    }
+    assert_eq!(rig.closed(2), [StreamKind::Downstream]);
 }
 
 #[test]

@@ -15,10 +15,6 @@ fn everybody() -> String {
     policy("\n  - {name: all, action: Allow}")
 }
 
-fn closed(rig: &Rig, context: u32) -> Vec<StreamKind> {
-    rig.proxy.stream(ContextId(context)).closed()
-}
-
 #[test]
 fn requests_that_are_no_longer_permitted_are_closed_and_the_others_left_alone() {
     let mut rig = Rig::http(&everybody());
@@ -28,9 +24,9 @@ fn requests_that_are_no_longer_permitted_are_closed_and_the_others_left_alone() 
     assert!(rig.configure(NEW_ROOT, "http", &bundle(&frontend_reads())));
     assert_eq!(rig.proxy.tick_period(NEW_ROOT), GRACE);
     rig.tick(NEW_ROOT);
-    assert_eq!(closed(&rig, 2), []);
-    assert_eq!(closed(&rig, 3), [StreamKind::Request]);
-    assert_eq!(closed(&rig, 4), [StreamKind::Request]);
+    assert_eq!(rig.closed(2), []);
+    assert_eq!(rig.closed(3), [StreamKind::Request]);
+    assert_eq!(rig.closed(4), [StreamKind::Request]);
     assert_eq!(rig.proxy.tick_period(NEW_ROOT), SETTLE);
     rig.tick(NEW_ROOT);
     assert_eq!(rig.proxy.tick_period(NEW_ROOT), Duration::ZERO);
@@ -49,8 +45,8 @@ fn connections_that_are_no_longer_permitted_are_closed() {
     let narrow = policy("\n  - {name: a, action: Allow, from: [{serviceAccounts: [frontend]}]}");
     assert!(rig.configure(NEW_ROOT, "network", &bundle(&narrow)));
     rig.tick(NEW_ROOT);
-    assert_eq!(closed(&rig, 2), []);
-    assert_eq!(closed(&rig, 3), [StreamKind::Downstream]);
+    assert_eq!(rig.closed(2), []);
+    assert_eq!(rig.closed(3), [StreamKind::Downstream]);
     assert_eq!(rig.downstream_data(ContextId(3)), Action::Pause);
 }
 
@@ -66,7 +62,7 @@ fn many_streams_are_decided_over_several_ticks() {
         assert_eq!(rig.proxy.tick_period(NEW_ROOT), period);
         rig.tick(NEW_ROOT);
         left -= most;
-        let open = (2..1202).filter(|context| closed(&rig, *context).is_empty());
+        let open = (2..1202).filter(|context| rig.closed(*context).is_empty());
         assert_eq!(open.count(), left);
     }
     assert_eq!(rig.proxy.tick_period(NEW_ROOT), SETTLE);
@@ -80,9 +76,9 @@ fn only_the_newest_root_context_looks_after_streams() {
     assert!(rig.configure(NEW_ROOT, "http", &bundle(&frontend_reads())));
     rig.tick(ContextId(50));
     assert_eq!(rig.proxy.tick_period(ContextId(50)), Duration::ZERO);
-    assert_eq!(closed(&rig, 2), []);
+    assert_eq!(rig.closed(2), []);
     rig.tick(NEW_ROOT);
-    assert_eq!(closed(&rig, 2), [StreamKind::Request]);
+    assert_eq!(rig.closed(2), [StreamKind::Request]);
 }
 
 #[test]
@@ -93,7 +89,7 @@ fn a_request_too_large_to_be_kept_is_closed() {
     assert_eq!(rig.request(2, FRONTEND, &head), Action::Continue);
     assert!(rig.configure(NEW_ROOT, "http", &bundle(&everybody())));
     rig.tick(NEW_ROOT);
-    assert_eq!(closed(&rig, 2), [StreamKind::Request]);
+    assert_eq!(rig.closed(2), [StreamKind::Request]);
     assert_eq!(
         rig.proxy
             .metric("meshwall_faults_total;reason=head_not_kept"),
@@ -111,7 +107,7 @@ fn a_stream_that_has_ended_is_not_touched() {
     rig.proxy.end(ContextId(3));
     assert!(rig.configure(NEW_ROOT, "http", &bundle(&frontend_reads())));
     rig.tick(NEW_ROOT);
-    assert_eq!((closed(&rig, 2), closed(&rig, 3)), (vec![], vec![]));
+    assert_eq!((rig.closed(2), rig.closed(3)), (vec![], vec![]));
 }
 
 #[test]
@@ -132,11 +128,11 @@ spec:
     assert_eq!(rig.proxy.tick_period(ROOT), Duration::from_secs(5));
     rig.tick(ROOT);
     rig.tick(ROOT);
-    assert_eq!(closed(&rig, 2), []);
+    assert_eq!(rig.closed(2), []);
     rig.proxy.set_now(new_year);
     rig.tick(ROOT);
     rig.tick(ROOT);
-    assert_eq!(closed(&rig, 2), [StreamKind::Request]);
+    assert_eq!(rig.closed(2), [StreamKind::Request]);
     assert_eq!(rig.get(3, CONSOLE, "/"), Action::Pause);
     assert_eq!(rig.proxy.tick_period(ROOT), Duration::from_secs(5));
 }
@@ -159,7 +155,7 @@ fn a_program_that_is_brought_back_is_in_force_again_for_old_and_new_requests() {
     assert_eq!(rig.proxy.tick_period(ROOT), GRACE);
     rig.tick(ROOT);
     assert_eq!(
-        (closed(&rig, 2), closed(&rig, 3)),
+        (rig.closed(2), rig.closed(3)),
         (vec![], vec![StreamKind::Request])
     );
     assert_eq!(rig.proxy.tick_period(ROOT), Duration::ZERO);
@@ -181,7 +177,7 @@ fn a_program_that_goes_leaves_the_one_before_it_in_force() {
     assert_eq!(rig.proxy.tick_period(ROOT), GRACE);
     rig.tick(ROOT);
     assert_eq!(
-        (closed(&rig, 2), closed(&rig, 3)),
+        (rig.closed(2), rig.closed(3)),
         (vec![], vec![StreamKind::Request])
     );
     assert_eq!(rig.get(4, CONSOLE, "/v1/a"), Action::Pause);
@@ -196,7 +192,7 @@ fn a_request_under_the_old_root_context_is_not_the_way_back_while_a_change_sprea
         assert_eq!(rig.get_under(ROOT, context, CONSOLE), Action::Pause);
     }
     rig.tick(NEW_ROOT);
-    assert_eq!(closed(&rig, 2), [StreamKind::Request]);
+    assert_eq!(rig.closed(2), [StreamKind::Request]);
     assert_eq!(rig.get_under(ROOT, 6, CONSOLE), Action::Pause);
     // A second later it has spread, though nobody has asked under the new root context.
     assert_eq!(rig.proxy.tick_period(NEW_ROOT), SETTLE);
@@ -250,5 +246,5 @@ fn changes_that_follow_each_other_do_not_put_off_their_effect() {
         now += step;
     }
     rig.tick(ContextId(104));
-    assert_eq!(closed(&rig, 2), [StreamKind::Request]);
+    assert_eq!(rig.closed(2), [StreamKind::Request]);
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use meshwall_filter_host::fake::{HostCall, Proxy, SentReply};
 use meshwall_filter_host::property::{PLUGIN_NAME, PLUGIN_ROOT_ID, Property};
-use meshwall_filter_host::{Action, BufferKind, ContextId, Filter, MapKind};
+use meshwall_filter_host::{Action, BufferKind, ContextId, Filter, MapKind, StreamKind};
 use meshwall_firewall::Firewall;
 use meshwall_policy::bundle;
 use meshwall_policy::compile::{compile, peer_table};
@@ -164,11 +164,22 @@ impl Rig {
 
     /// A connection of a peer that has these URI SANs, up to its first data.
     pub(crate) fn connect(&mut self, context: u32, names: &str) -> Action {
+        self.open(context, names);
+        self.downstream_data(ContextId(context))
+    }
+
+    /// A connection of a peer that has these URI SANs, and says nothing.
+    pub(crate) fn open(&mut self, context: u32, names: &str) {
         let context = ContextId(context);
         self.proxy.stream(context).property(PEER_URI_SANS, names);
+        self.proxy.enter(context);
         self.filter
             .on_context_create(&self.proxy, context, Some(ROOT));
-        self.downstream_data(context)
+    }
+
+    /// What was closed of a stream.
+    pub(crate) fn closed(&self, context: u32) -> Vec<StreamKind> {
+        self.proxy.stream(ContextId(context)).closed()
     }
 
     pub(crate) fn downstream_data(&mut self, context: ContextId) -> Action {
