@@ -30,12 +30,22 @@ pub const EXAMPLES: [(&str, &str); 3] = [
 
 /// The reference of the policy language, in Markdown.
 pub fn markdown() -> String {
+    let schemas = [
+        FirewallPolicySpec::schema(),
+        ClusterFirewallPolicySpec::schema(),
+        MeshwallConfigSpec::schema(),
+    ];
+    format!("{INTRODUCTION}{}", kinds(&schemas, &EXAMPLES))
+}
+
+/// The reference of kinds, as [`schema::of`](super::schema::of) describes them, each with an
+/// example, and of the types that they use, in Markdown. The title of a kind's own type ends with
+/// `Spec`, and that of no other does.
+pub fn kinds(schemas: &[&'static Value], examples: &[(&str, &str)]) -> String {
     let mut types = Types::default();
-    types.add(FirewallPolicySpec::schema());
-    types.add(ClusterFirewallPolicySpec::schema());
-    types.add(MeshwallConfigSpec::schema());
-    let mut out = INTRODUCTION.to_owned();
-    for (kind, example) in EXAMPLES {
+    schemas.iter().for_each(|schema| types.add(schema));
+    let mut out = String::new();
+    for (kind, example) in examples {
         let title = format!("{kind}Spec");
         // Writing to a string cannot fail.
         let _ = write!(out, "\n## {kind}\n\n");

@@ -342,3 +342,183 @@ fn request(headers: &[(String, String)], claims: Option<&BTreeMap<String, Claim>
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use meshwall_policy::document::types::Resource as _;
+    use meshwall_policy::document::{Document, parse};
+
+    use super::super::types::ScenarioSpec;
+    use super::*;
+
+    fn inventory() -> Inventory {
+        let workload = |name: &str, address: [u8; 4]| Workload {
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+            labels: Default::default(),
+            service_account: name.to_owned(),
+            trust_domain: "cluster.local".to_owned(),
+            addresses: vec![address.into()],
+            ports: [("http".to_owned(), 8080)].into(),
+        };
+        Inventory {
+            workloads: vec![
+                workload("web", [10, 0, 0, 1]),
+                workload("api", [10, 0, 0, 2]),
+            ],
+            ..Inventory::default()
+        }
+    }
+
+    /// The question of a case, written as YAML without `name` and `expect`.
+    fn ask(case: &str) -> Result<Question, Vec<String>> {
+        let text = format!(
+            "{{apiVersion: meshwall.io/v1alpha1, kind: {}, metadata: {{name: s}}, spec: {{cases: \
+             [{{name: c, expect: allow, {case}}}]}}}}",
+            ScenarioSpec::KIND
+        );
+        let parsed = parse("test", &text);
+        assert_eq!(parsed.errors, []);
+        let Some(Document::Other(other)) = parsed.documents.into_iter().next() else {
+            panic!("{text}");
+        };
+        let scenario = other.read::<ScenarioSpec>().unwrap();
+        let case = &scenario.object().spec.cases[0];
+        question(case, &inventory(), Timestamp(7))
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    }
+
+    fn headers(question: &Question) -> Vec<String> {
+        let request = question.request.as_ref();
+        let headers = request.map(|request| &request.headers);
+        let headers = headers.into_iter().flatten();
+        headers
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_not_said_has_its_default() {
+        let asked = ask("to: shop/api, port: http, http: {}").unwrap();
+        assert_eq!(asked.direction, Direction::Ingress);
+        assert_eq!((asked.workload.name.as_str(), asked.port), ("api", 8080));
+        assert_eq!((asked.principal.as_ref(), asked.address), (None, NOWHERE));
+        assert_eq!(asked.now, Timestamp(7));
+        let expected = [
+            ":method: GET",
+            ":path: /",
+            ":authority: api.shop",
+            ":scheme: https",
+        ];
+        assert_eq!(headers(&asked), expected);
+    }
+
+    #[test]
+    fn a_workload_has_a_principal_and_an_address() {
+        let asked = ask("from: {workload: shop/web}, to: shop/api, port: 1, tcp: {}").unwrap();
+        let principal = "spiffe://cluster.local/ns/shop/sa/web";
+        assert_eq!(asked.principal.as_deref(), Some(principal));
+        assert_eq!(asked.address, IpAddr::from([10, 0, 0, 1]));
+        assert_eq!(asked.request, None);
+    }
+
+    #[test]
+    fn on_egress_the_firewall_is_that_of_the_client() {
+        for case in [
+            "from: {workload: shop/web}, to: shop/api, direction: egress, port: 1, tcp: {}",
+            "from: {workload: shop/web}, to: 10.0.0.2, port: 1, tcp: {}",
+            "from: {workload: shop/web}, to: 10.0.0.2, direction: egress, port: 1, tcp: {}",
+        ] {
+            let asked = ask(case).unwrap();
+            assert_eq!(asked.direction, Direction::Egress);
+            assert_eq!(asked.workload.name, "web");
+            assert_eq!(
+                (asked.principal, asked.address),
+                (None, [10, 0, 0, 2].into())
+            );
+        }
+    }
+
+    #[test]
+    fn headers_are_as_behind_the_codec() {
+        let asked = ask(
+            "to: shop/api, port: 1, http: {headers: {X-Team: [a, b], content-type: [c, d], Accept: \
+             e}}",
+        );
+        let headers = headers(&asked.unwrap());
+        let expected = ["accept: e", "x-team: a", "x-team: b", "content-type: c,d"];
+        for header in expected {
+            assert!(headers.iter().any(|known| known == header), "{headers:?}");
+        }
+        assert_eq!(headers.len(), 4 + expected.len());
+    }
+
+    #[test]
+    fn a_call_is_a_request() {
+        let asked = ask("to: shop/api, port: 1, grpc: {service: a.B, method: C, host: 'x:1'}");
+        let expected = [
+            ":method: POST",
+            ":path: /a.B/C",
+            ":authority: x:1",
+            ":scheme: https",
+            "content-type: application/grpc",
+            "te: trailers",
+        ];
+        assert_eq!(headers(&asked.unwrap()), expected);
+    }
+
+    #[test]
+    fn claims_are_read_as_the_engine_reads_them() {
+        let asked = ask(
+            "to: shop/api, port: 1, http: {claims: {sub: ada, level: 5, admin: true, empty: '', \
+             groups: [a, 7], realm: {roles: [b]}}}",
+        );
+        let request = asked.unwrap().request.unwrap();
+        for (path, expected) in [
+            ("sub", vec!["ada"]),
+            ("level", vec!["5"]),
+            ("admin", vec!["true"]),
+            ("empty", vec![]),
+            ("groups", vec!["a", "7"]),
+            ("realm", vec![]),
+            ("realm\0roles", vec!["b"]),
+            ("realm\0roles\0x", vec![]),
+            ("none", vec![]),
+        ] {
+            assert_eq!(request.claim(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_an_error() {
+        for (case, expected) in [
+            (
+                "to: 10.0.0.2, direction: ingress, port: 1, tcp: {}",
+                "to: `10.0.0.2` has to be a workload: its firewall is the one that is asked",
+            ),
+            (
+                "to: shop/api, port: https, tcp: {}",
+                "port: `https` is not the name of a port of the destination",
+            ),
+            (
+                "to: shop/api, port: 1, sni: \"a\\nb\", tcp: {}",
+                "sni: `a\\nb` has characters that cannot be sent",
+            ),
+            (
+                "to: shop/api, port: 1, http: {headers: {a: \"b\\nc\"}}",
+                "http.headers.a: `b\\nc` has characters that cannot be sent",
+            ),
+            (
+                "from: {remoteAddress: 10.0.0.9}, to: shop/api, port: 1, tcp: {}",
+                "from.remoteAddress: cannot be combined with `tcp`; only the headers of a request \
+                 tell it",
+            ),
+            (
+                "to: shop/api, port: 1",
+                "needs exactly one of `http`, `grpc` and `tcp`",
+            ),
+        ] {
+            assert_eq!(ask(case), Err(vec![expected.to_owned()]), "{case}");
+        }
+    }
+}

@@ -167,7 +167,9 @@ impl fmt::Display for Error {
         if let Some(object) = &self.object {
             write!(f, "{object}: ")?;
         }
-        write!(f, "{}: ", self.path)?;
+        if !self.path.segments().is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
         if let Some(value) = &self.value {
             write!(f, "`{}` ", shown(value))?;
         }

@@ -17,6 +17,7 @@ mod lower;
 mod module;
 pub mod properties;
 mod question;
+pub mod reference;
 mod run;
 pub mod types;
 mod workload;

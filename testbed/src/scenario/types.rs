@@ -39,6 +39,7 @@ impl Resource for ScenarioSpec {
 /// One question, and the answer that is expected. It is about exactly one of `http`, `grpc` and
 /// `tcp`.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Case")]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct CaseSpec {
     /// What it is about, in a few words. Unique in the scenario.
@@ -80,6 +81,7 @@ pub struct CaseSpec {
 
 /// Who connects.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "From")]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FromSpec {
     /// A workload, `namespace/name`, with its certificate and from its address.
@@ -99,6 +101,7 @@ pub struct FromSpec {
 
 /// An HTTP request.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Http")]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct HttpSpec {
     /// Method. Default `GET`.
@@ -120,6 +123,7 @@ pub struct HttpSpec {
 
 /// A gRPC call.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Grpc")]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct GrpcSpec {
     /// Full name of the service, with its package, as in `shop.Payments`.
@@ -139,11 +143,13 @@ pub struct GrpcSpec {
 
 /// A connection.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Tcp")]
 #[serde(deny_unknown_fields)]
 pub struct TcpSpec {}
 
 /// The direction of a connection as the workload whose firewall is asked sees it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Direction")]
 #[serde(rename_all = "lowercase")]
 pub enum DirectionSpec {
     /// Someone connects to it.
@@ -154,6 +160,7 @@ pub enum DirectionSpec {
 
 /// A verdict.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Verdict")]
 #[serde(rename_all = "lowercase")]
 pub enum VerdictSpec {
     /// It goes on.
