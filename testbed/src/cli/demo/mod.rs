@@ -267,7 +267,7 @@ impl Signals {
 }
 
 fn farewell() -> anyhow::Result<()> {
-    progress("interrupted", "everything is stopped and removed")
+    progress("interrupted", "stopping and removing everything")
 }
 
 /// Tells that a sidecar is there.
