@@ -1,6 +1,8 @@
 //! The rig's hold on a real Envoy: it starts, answers, is measured, and leaves nothing
 //! behind.
 
+#![cfg(test)]
+
 use std::path::Path;
 use std::time::Duration;
 

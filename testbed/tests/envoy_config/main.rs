@@ -2,6 +2,8 @@
 //! that each setting does what the comment beside it says. The firewall's own decisions are
 //! tested elsewhere; here a probe in its place logs what a filter can see.
 
+#![cfg(test)]
+
 mod discovery;
 mod paths;
 mod peer;
