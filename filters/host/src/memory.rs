@@ -31,7 +31,7 @@ thread_local! {
 /// The body of `proxy_on_memory_allocate`: room for `size` bytes, or null if there is none, on
 /// which the proxy gives up its call with a status.
 pub fn allocate(size: usize) -> *mut u8 {
-    hand_out(size).unwrap_or(std::ptr::null_mut())
+    hand_out(size).unwrap_or_default()
 }
 
 /// Takes over the `len` bytes at `data` that the proxy returned from a call.
