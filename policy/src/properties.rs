@@ -6,7 +6,6 @@ use sha2::{Digest, Sha256};
 use crate::attributes::{Attributes, Claim, Peer, Request};
 use crate::bundle::Bundle;
 use crate::cases::Case;
-use crate::compile::{compile, peer_table};
 use crate::decide::{Scratch, decide, decide_linear};
 use crate::explain::explain;
 use crate::peers::PeerTable;
@@ -46,20 +45,10 @@ pub fn changed_programs_never_panic(data: &[u8]) {
         return;
     };
     let case = Case::generate(u64::from(u16::from_le_bytes(*seed)), 4);
-    let Case {
-        config,
-        policies,
-        inventory,
-        workload,
-        questions,
-    } = &case;
-    let Ok(compiled) = compile(config, policies, inventory, workload) else {
+    let Ok((program, peers)) = case.load() else {
         return;
     };
-    let Ok(peers) = PeerTable::load(peer_table(&compiled.sets, inventory)) else {
-        return;
-    };
-    let mut program = compiled.program;
+    let mut program = program.bytes().to_vec();
     for change in changes.chunks_exact(4) {
         if let [low, middle, high, value] = *change {
             let at = u32::from_le_bytes([low, middle, high, 0]) as usize;
@@ -71,7 +60,7 @@ pub fn changed_programs_never_panic(data: &[u8]) {
     }
     forge(&mut program);
     if let Ok(program) = Program::load(program) {
-        for question in questions {
+        for question in &case.questions {
             question.ask(|attributes| decide_all(&program, &peers, attributes));
         }
     }
@@ -91,12 +80,7 @@ pub fn evaluations_agree(data: &[u8]) {
         workload,
         questions,
     } = &case;
-    let Ok(compiled) = compile(config, policies, inventory, workload) else {
-        return;
-    };
-    let program = Program::load(compiled.program);
-    let peers = PeerTable::load(peer_table(&compiled.sets, inventory));
-    let (Ok(program), Ok(peers)) = (program, peers) else {
+    let Ok((program, peers)) = case.load() else {
         return;
     };
     let world = World {

@@ -7,8 +7,6 @@ use meshwall_policy::compile::{compile, peer_table};
 use meshwall_policy::decide::{Scratch, decide, decide_linear};
 use meshwall_policy::decision::Verdict;
 use meshwall_policy::explain::explain;
-use meshwall_policy::peers::PeerTable;
-use meshwall_policy::program::Program;
 use meshwall_policy::reference::World;
 
 /// Cases to generate; each has a world, policies and this many questions.
@@ -55,9 +53,7 @@ fn compare(case: impl Fn(u64, usize) -> Case) -> (u32, u32) {
             workload,
             questions,
         } = &case;
-        let compiled = compile(config, policies, inventory, workload).unwrap();
-        let program = Program::load(compiled.program).unwrap();
-        let peers = PeerTable::load(peer_table(&compiled.sets, inventory)).unwrap();
+        let (program, peers) = case.load().unwrap();
         let world = World {
             config,
             policies,

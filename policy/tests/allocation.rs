@@ -4,10 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use meshwall_policy::cases::Case;
-use meshwall_policy::compile::{compile, peer_table};
 use meshwall_policy::decide::{Scratch, decide};
-use meshwall_policy::peers::PeerTable;
-use meshwall_policy::program::Program;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -37,21 +34,12 @@ static ALLOCATOR: Counting = Counting;
 fn deciding_does_not_allocate() {
     for seed in 0..200 {
         let case = Case::generate(seed, 20);
-        let Case {
-            config,
-            policies,
-            inventory,
-            workload,
-            questions,
-        } = &case;
-        let compiled = compile(config, policies, inventory, workload).unwrap();
-        let program = Program::load(compiled.program).unwrap();
-        let peers = PeerTable::load(peer_table(&compiled.sets, inventory)).unwrap();
+        let (program, peers) = case.load().unwrap();
         let mut scratch = Scratch::default();
-        for question in questions {
+        for question in &case.questions {
             question.ask(|attributes| decide(&program, &peers, attributes, &mut scratch));
         }
-        for question in questions {
+        for question in &case.questions {
             question.ask(|attributes| {
                 let before = ALLOCATIONS.get();
                 decide(&program, &peers, attributes, &mut scratch);

@@ -7,10 +7,14 @@
 mod hostile;
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::attributes::{Attributes, Claim, Peer, Request};
+use crate::compile::{compile, peer_table};
 use crate::inventory::{Inventory, Labels, Workload};
+use crate::peers::PeerTable;
+use crate::program::Program;
 use crate::spec::{
     Action, Alternatives, Cidr, Config, DefaultAction, Direction, Field, LabelOperator,
     LabelRequirement, LabelSelector, Mode, NamespaceScope, Network, ObjectRef, PathTemplate,
@@ -194,6 +198,20 @@ impl Case {
             workload,
             questions,
         }
+    }
+
+    /// The program of the workload and the peers that it asks for, compiled and loaded.
+    pub fn load(&self) -> Result<(Program, PeerTable), Box<dyn Error>> {
+        let Case {
+            config,
+            policies,
+            inventory,
+            workload,
+            questions: _,
+        } = self;
+        let compiled = compile(config, policies, inventory, workload)?;
+        let peers = PeerTable::load(peer_table(&compiled.sets, inventory))?;
+        Ok((Program::load(compiled.program)?, peers))
     }
 
     /// The same case with its questions put as an adversary would.
