@@ -42,13 +42,18 @@ pub struct Request<'a> {
     pub authority: &'a [u8],
     /// `:path` with the query.
     pub path: &'a [u8],
-    /// All headers, names in lower case; one entry for each time that a header occurs.
+    /// All headers, names in lower case; one entry for each time that a header occurs. Envoy
+    /// joins the values of a repeated `content-type` with commas before a filter sees them.
     pub headers: &'a [(&'a [u8], &'a [u8])],
     /// Claims of the verified JSON Web Token that the program asks for.
     pub claims: &'a [Claim<'a>],
 }
 
 /// One value of one claim. A list is given as one entry for each of its elements.
+///
+/// A filter in Envoy cannot tell a claim whose text is empty from one that is absent, and gives no
+/// entry for either; an empty element of a list it sees. Whoever decides elsewhere, with a token
+/// at hand, should leave out an empty text as well, or verdicts may differ.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'a> {
     /// Segments of the claim's path joined by NUL, as [`crate::program::Program::claims`] gives
