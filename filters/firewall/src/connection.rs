@@ -14,7 +14,8 @@ use meshwall_filter_host::property::{
     self, CONNECTION_REQUESTED_SERVER_NAME, CONNECTION_URI_SAN_PEER_CERTIFICATE, DESTINATION_PORT,
     Property, SOURCE_ADDRESS,
 };
-use meshwall_policy::spec::Direction;
+use meshwall_policy::attributes::{Attributes, Peer, Request};
+use meshwall_policy::spec::{Direction, Timestamp};
 
 use crate::installed::{Installed, Role};
 
@@ -68,7 +69,9 @@ impl Connection {
         } else {
             IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)
         };
-        let remote_address = if needs.remote_address && bundle.program.trusted_proxies() > 0 {
+        // On egress the source is the workload itself, and nobody tells of another destination.
+        let told = ingress && needs.remote_address && bundle.program.trusted_proxies() > 0;
+        let remote_address = if told {
             let told = get(proxy, SOURCE_ADDRESS).as_deref().and_then(ip);
             Some(told.ok_or(Missing::Address)?)
         } else {
@@ -99,6 +102,34 @@ impl Connection {
                 None
             },
         })
+    }
+
+    /// What the engine may look at: the connection, and on HTTP listeners a request on it.
+    pub(crate) fn attributes<'a>(
+        &'a self,
+        direction: Direction,
+        now: Timestamp,
+        request: Option<Request<'a>>,
+    ) -> Attributes<'a> {
+        let Connection {
+            principal,
+            address,
+            remote_address,
+            port,
+            sni,
+        } = self;
+        Attributes {
+            direction,
+            now,
+            peer: Peer {
+                principal: principal.as_deref(),
+                address: *address,
+                remote_address: *remote_address,
+            },
+            port: *port,
+            sni: sni.as_deref(),
+            request,
+        }
     }
 }
 

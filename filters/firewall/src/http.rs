@@ -1,7 +1,7 @@
 //! Decides on requests.
 
 use meshwall_filter_host::{Action, ContextId, GrpcStatus, HeaderMap, LocalReply, MapKind};
-use meshwall_policy::attributes::{Attributes, Peer, Request};
+use meshwall_policy::attributes::Request;
 use meshwall_policy::decide::{self, Scratch};
 use meshwall_policy::decision::{Decision, Verdict};
 use meshwall_policy::spec::Timestamp;
@@ -108,24 +108,15 @@ pub(crate) fn request<P: Proxy>(
     let connection = Connection::read(proxy, *role, installed).map_err(Refusal::Missing)?;
     let claims = Claims::read(proxy, installed);
     let claims = claims.values();
-    let attributes = Attributes {
-        direction: bundle.direction,
-        now: now(proxy, installed)?,
-        peer: Peer {
-            principal: connection.principal.as_deref(),
-            address: connection.address,
-            remote_address: connection.remote_address,
-        },
-        port: connection.port,
-        sni: connection.sni.as_deref(),
-        request: Some(Request {
-            method,
-            authority: pseudo(b":authority").unwrap_or_default(),
-            path: pseudo(b":path").unwrap_or_default(),
-            headers: &headers,
-            claims: &claims,
-        }),
+    let request = Request {
+        method,
+        authority: pseudo(b":authority").unwrap_or_default(),
+        path: pseudo(b":path").unwrap_or_default(),
+        headers: &headers,
+        claims: &claims,
     };
+    let now = now(proxy, installed)?;
+    let attributes = connection.attributes(bundle.direction, now, Some(request));
     Ok(decide::decide(
         &bundle.program,
         &bundle.peers,

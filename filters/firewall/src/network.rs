@@ -6,7 +6,6 @@
 //! [`silent`](crate::silent).
 
 use meshwall_filter_host::{Action, ContextId, StreamKind};
-use meshwall_policy::attributes::{Attributes, Peer};
 use meshwall_policy::decide::{self, Scratch};
 use meshwall_policy::decision::{Decision, Verdict};
 
@@ -64,18 +63,8 @@ pub(crate) fn connection<P: Proxy>(
     } = current;
     let Installed { bundle, .. } = &**installed;
     let connection = Connection::read(proxy, *role, installed).map_err(Refusal::Missing)?;
-    let attributes = Attributes {
-        direction: bundle.direction,
-        now: now(proxy, installed)?,
-        peer: Peer {
-            principal: connection.principal.as_deref(),
-            address: connection.address,
-            remote_address: connection.remote_address,
-        },
-        port: connection.port,
-        sni: connection.sni.as_deref(),
-        request: None,
-    };
+    let now = now(proxy, installed)?;
+    let attributes = connection.attributes(bundle.direction, now, None);
     Ok(decide::decide(
         &bundle.program,
         &bundle.peers,

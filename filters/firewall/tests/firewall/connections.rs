@@ -6,10 +6,14 @@ use meshwall_filter_host::fake::HostCall::{
     CloseStream, GetProperty, IncrementMetric, SetEffectiveContext, SetProperty,
     SetTickPeriodMilliseconds,
 };
-use meshwall_filter_host::property::{CONNECTION_MTLS, SOURCE_ADDRESS};
+use meshwall_filter_host::property::{CONNECTION_MTLS, DESTINATION_ADDRESS, SOURCE_ADDRESS};
 use meshwall_filter_host::{Action, ContextId, StreamKind};
+use meshwall_policy::document::{Set, parse};
+use meshwall_policy::spec::{
+    Alternatives, Cidr, Config, Direction, Field, Network, Patterns, Predicate, Rule,
+};
 
-use crate::support::{CONSOLE, FRONTEND, PEER_ADDRESS, ROOT, Rig, policy};
+use crate::support::{CONSOLE, FRONTEND, PEER_ADDRESS, ROOT, Rig, bundle_of, policy};
 
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -128,6 +132,50 @@ fn the_address_of_a_connection_needs_no_voucher() {
         let mut rig = Rig::network(&by_address);
         rig.proxy.stream(ContextId(2)).property(property, address);
         assert_eq!(rig.connect(2, FRONTEND), action, "{address}");
+    }
+}
+
+#[test]
+fn on_egress_the_address_that_counts_is_the_destination() {
+    let parsed = parse("policies", &frontend_only());
+    let mut policies: Vec<_> = Set::from(parsed.documents)
+        .policies
+        .into_iter()
+        .map(|policy| policy.value)
+        .collect();
+    let everywhere_but = |but: [u8; 4]| Predicate {
+        field: Field::RemoteAddress,
+        patterns: Patterns::Networks(vec![Network {
+            cidr: Cidr {
+                address: [0, 0, 0, 0].into(),
+                prefix_len: 0,
+            },
+            except: vec![Cidr {
+                address: but.into(),
+                prefix_len: 32,
+            }],
+        }]),
+        negated: false,
+    };
+    let config = Config {
+        trusted_proxies: 1,
+        ..Config::default()
+    };
+    let (workload, destination) = ([10, 0, 0, 9], [203, 0, 113, 7]);
+    for (but, action) in [(workload, Action::Continue), (destination, Action::Pause)] {
+        let rule = Rule {
+            peers: Alternatives::OneOf(vec![vec![everywhere_but(but)]]),
+            ..policies[0].ingress[0].clone()
+        };
+        policies[0].egress = vec![rule];
+        let mut rig = Rig::empty();
+        let bytes = bundle_of("ledger-0", Direction::Egress, &config, &policies);
+        assert!(rig.configure(ROOT, "network", &bytes));
+        rig.proxy
+            .stream(ContextId(2))
+            .property(SOURCE_ADDRESS, "10.0.0.9:41000")
+            .property(DESTINATION_ADDRESS, "203.0.113.7:443");
+        assert_eq!(rig.connect(2, ""), action, "all but {but:?}");
     }
 }
 

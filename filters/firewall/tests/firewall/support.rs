@@ -11,7 +11,7 @@ use meshwall_policy::bundle;
 use meshwall_policy::compile::{compile, peer_table};
 use meshwall_policy::document::{Set, parse};
 use meshwall_policy::inventory::{Inventory, Workload};
-use meshwall_policy::spec::Direction;
+use meshwall_policy::spec::{Config, Direction, Policy};
 
 pub(crate) const PEER_URI_SANS: Property<'static, Vec<u8>> =
     Property::from_encoded(b"filter_state\0meshwall.peer_uri_sans");
@@ -59,6 +59,16 @@ pub(crate) fn bundle_for(pod: &str, documents: &str) -> Vec<u8> {
     assert_eq!(set.errors, []);
     let policies: Vec<_> = set.policies.into_iter().map(|p| p.value).collect();
     let config = set.config.map(|config| config.value).unwrap_or_default();
+    bundle_of(pod, Direction::Ingress, &config, &policies)
+}
+
+/// What these policies mean for `ledger` in one direction.
+pub(crate) fn bundle_of(
+    pod: &str,
+    direction: Direction,
+    config: &Config,
+    policies: &[Policy],
+) -> Vec<u8> {
     let workload = |name: &str, account: &str, address: [u8; 4]| Workload {
         namespace: "shop".to_owned(),
         name: name.to_owned(),
@@ -76,9 +86,9 @@ pub(crate) fn bundle_for(pod: &str, documents: &str) -> Vec<u8> {
             workload("frontend-0", "frontend", [10, 0, 0, 1]),
         ],
     };
-    let compiled = compile(&config, &policies, &inventory, &ledger).unwrap();
+    let compiled = compile(config, policies, &inventory, &ledger).unwrap();
     let peers = peer_table(&compiled.sets, &inventory);
-    bundle::encode(Direction::Ingress, None, &compiled.program, &peers)
+    bundle::encode(direction, None, &compiled.program, &peers)
 }
 
 /// A filter with its proxy.
