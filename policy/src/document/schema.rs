@@ -2,12 +2,10 @@
 //!
 //! The schema is what the reader holds a document against, what the reference is written from, and
 //! what custom resource definitions are made of. It is JSON Schema, close to the structural
-//! schemas of Kubernetes. What a definition has to change: references are to be followed, since
-//! structural schemas have none; `additionalProperties: false` goes, since Kubernetes prunes or
-//! refuses unknown fields by itself; a `type` that is a list becomes
-//! `x-kubernetes-preserve-unknown-fields`, except that `integer` and `string` together already
-//! say `x-kubernetes-int-or-string`; and what begins with `x-meshwall-` goes.
+//! schemas of Kubernetes: what remains to be changed for these is in `mesh-config/src/crds`. Words
+//! that begin with `x-kubernetes-` are for them; those that begin with `x-meshwall-` are ours.
 
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -62,6 +60,15 @@ pub fn of<S: Resource>() -> Value {
     if let Value::Object(schema) = &mut schema {
         schema.insert(IGNORED_FIELDS.to_owned(), json!(["status"]));
     }
+    schema
+}
+
+/// The schema of something that is not written by people, such as the `status` of an object, in the
+/// same form.
+pub fn part<T: JsonSchema>() -> Value {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.root_schema_for::<T>().to_value();
+    tidy(&mut schema);
     schema
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Selects by labels, as in Kubernetes: all requirements must hold; `{}` selects everything.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct LabelSelector {
     /// Labels that must be there with exactly these values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
