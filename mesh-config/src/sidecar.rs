@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use meshwall_policy::bundle;
-use meshwall_policy::compile::{CompileError, compile, peer_table};
+use meshwall_policy::compile::{CompileError, PeerTableError, compile, peer_table};
 use meshwall_policy::inventory::{Inventory, Workload};
 use meshwall_policy::spec::{self, Config, Policy};
 
@@ -52,6 +52,8 @@ pub struct Sidecar<'a> {
 pub enum SidecarError {
     /// A policy cannot be compiled.
     Compile(CompileError),
+    /// The selectors of the policies have too many peers.
+    PeerTable(PeerTableError),
     /// The workload names no TCP port, so there is nothing to listen on.
     NoPorts,
     /// The workload has no address, and none was given to listen on.
@@ -62,6 +64,7 @@ impl fmt::Display for SidecarError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SidecarError::Compile(error) => fmt::Display::fmt(error, f),
+            SidecarError::PeerTable(error) => fmt::Display::fmt(error, f),
             SidecarError::NoPorts => f.write_str(
                 "the workload has no named TCP port to listen on; name its ports in the \
                  containers of the pod",
@@ -77,6 +80,7 @@ impl std::error::Error for SidecarError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             SidecarError::Compile(error) => Some(error),
+            SidecarError::PeerTable(error) => Some(error),
             SidecarError::NoPorts | SidecarError::NoAddress => None,
         }
     }
@@ -94,7 +98,7 @@ impl Sidecar<'_> {
         } = self.workload;
         let compiled = compile(self.config, self.policies, self.inventory, self.workload)
             .map_err(SidecarError::Compile)?;
-        let peers = peer_table(&compiled.sets, self.inventory);
+        let peers = peer_table(&compiled.sets, self.inventory).map_err(SidecarError::PeerTable)?;
         let address = self
             .listen
             .or_else(|| self.workload.addresses.first().copied())
@@ -122,7 +126,7 @@ impl Sidecar<'_> {
                     Protocol::Http(Http {
                         cluster: cluster.clone(),
                         jwt_issuers: self.jwt_issuers.clone(),
-                        paths: Paths::Normalised,
+                        paths: Paths::AsSent,
                         trusted_hops: u32::from(self.config.trusted_proxies),
                     })
                 } else {

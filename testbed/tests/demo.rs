@@ -112,7 +112,7 @@ fn real_envoys_and_the_test_bed_agree() {
     let output = demo(&shop(), &temporary).output().unwrap();
     let shown = succeeded(&output);
     let rows = rows(&shown);
-    assert_eq!(rows.len(), 19, "{shown}");
+    assert_eq!(rows.len(), 20, "{shown}");
     for row in &rows {
         let expected = row.iter().position(|word| ["allow", "deny"].contains(word));
         let (_, verdicts) = row.split_at(expected.unwrap());
@@ -125,7 +125,7 @@ fn real_envoys_and_the_test_bed_agree() {
         assert_eq!(rest.len(), words, "{row:?}");
     }
     assert!(
-        shown.contains("all 19 as expected, in Envoy and in the test bed"),
+        shown.contains("all 20 as expected, in Envoy and in the test bed"),
         "{shown}"
     );
     assert_fits(&shown);
@@ -144,9 +144,9 @@ fn without_envoy_the_test_bed_is_asked() {
         .output()
         .unwrap();
     let shown = succeeded(&output);
-    assert_eq!(rows(&shown).len(), 19, "{shown}");
+    assert_eq!(rows(&shown).len(), 20, "{shown}");
     assert_fits(&shown);
-    assert!(shown.contains("all 19 as expected, in the test bed: 7 permitted; 12 denied\n"));
+    assert!(shown.contains("all 20 as expected, in the test bed: 7 permitted; 13 denied\n"));
     assert!(!shown.contains("added"), "{shown}");
     assert!(output.stderr.is_empty());
     assert!(is_empty(&temporary));
@@ -163,7 +163,7 @@ fn the_shop_is_built_in() {
         .current_dir(elsewhere.path())
         .output()
         .unwrap();
-    assert_eq!(rows(&succeeded(&output)).len(), 19);
+    assert_eq!(rows(&succeeded(&output)).len(), 20);
     assert!(is_empty(&temporary));
 }
 
@@ -179,7 +179,7 @@ fn a_verdict_that_was_not_expected_is_an_exit_code() {
                     \n  Envoy     deny no_rule_matched/Namespace\
                     \n  test bed  deny no_rule_matched/Namespace\n";
     assert!(shown.contains(answered), "{shown}");
-    assert!(shown.contains("1 of 19 not as expected"), "{shown}");
+    assert!(shown.contains("1 of 20 not as expected"), "{shown}");
 }
 
 #[test]

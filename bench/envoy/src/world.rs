@@ -129,7 +129,7 @@ impl World {
             protocol: Protocol::Http(Http {
                 cluster: "none".to_owned(),
                 jwt_issuers: Vec::new(),
-                paths: Paths::Normalised,
+                paths: Paths::AsSent,
                 trusted_hops: 0,
             }),
             firewall: firewall.clone(),
@@ -171,7 +171,7 @@ pub fn bundle_of(count: usize) -> Result<Vec<u8>> {
     let (config, inventory) = rules::world();
     let policies = rules::policies(count);
     let compiled = compile(&config, &policies, &inventory, &rules::workload())?;
-    let peers = peer_table(&compiled.sets, &inventory);
+    let peers = peer_table(&compiled.sets, &inventory)?;
     let direction = spec::Direction::Ingress;
     Ok(bundle::encode(
         direction,

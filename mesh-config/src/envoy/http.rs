@@ -20,16 +20,15 @@ pub struct Http {
 }
 
 /// What Envoy does to a request's path before any filter sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paths {
-    /// It brings them into a normal form, which is what the firewall decides on and what
-    /// the application gets: dot segments are resolved, escaped letters are decoded,
-    /// backslashes and repeated slashes become single slashes, `%00` is refused (400).
-    #[default]
-    Normalised,
-    /// It leaves them as they were sent. The firewall decides on its own normal form, and
-    /// the application has to come to the same conclusions from the path as sent.
+    /// It leaves them as they were sent. The firewall decides on its own normal form, refuses
+    /// what has none, and its verdict is that of the test bed, which has no Envoy before it.
     AsSent,
+    /// It brings them into a form of its own, which is what the firewall sees and what the
+    /// application gets: dot segments are resolved, escaped letters are decoded, backslashes
+    /// and repeated slashes become single slashes, `%00` is refused (400).
+    Normalised,
 }
 
 impl Http {

@@ -43,7 +43,7 @@ pub(crate) fn http() -> Http {
     Http {
         cluster: "web".to_owned(),
         jwt_issuers: Vec::new(),
-        paths: Paths::Normalised,
+        paths: Paths::AsSent,
         trusted_hops: 0,
     }
 }
