@@ -13,6 +13,9 @@
 //! ```
 //!
 //! Integers are little-endian. Program and peer table carry their own hashes.
+//!
+//! The limits of all three are here, so that what is within them when it is made is within them
+//! when it is read.
 
 use std::fmt;
 
@@ -25,6 +28,18 @@ use crate::spec::Direction;
 
 const MAGIC: [u8; 8] = *b"MESHBNDL";
 const FORMAT: u32 = 1;
+
+/// Most bytes of a bundle. A filter's virtual machine has 64 MiB, in which the bundle in force, an
+/// earlier one, the next one and the configuration that brings it must have room beside
+/// everything else.
+pub const MAX_BUNDLE_BYTES: usize = 12 << 20;
+
+/// Most bytes of a program.
+pub const MAX_PROGRAM_BYTES: usize = 8 << 20;
+
+/// Most bytes of a peer table: a bundle that has one such and the largest program is full.
+pub const MAX_PEER_TABLE_BYTES: usize =
+    MAX_BUNDLE_BYTES - MAX_PROGRAM_BYTES - size_of::<BundleHeader>();
 
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -61,6 +76,11 @@ pub enum BundleError {
         /// Format of the bundle.
         found: u32,
     },
+    /// The bundle is larger than [`MAX_BUNDLE_BYTES`].
+    TooLarge {
+        /// Size in bytes.
+        bytes: usize,
+    },
     /// The parts do not fill the bundle, or its header says nonsense.
     Damaged,
     /// The program is refused.
@@ -80,6 +100,10 @@ impl fmt::Display for BundleError {
                 "bundle format {found} is unknown; this filter reads format {FORMAT}: \
                  update the filter before the policy server"
             ),
+            BundleError::TooLarge { bytes } => write!(
+                f,
+                "bundle of {bytes} bytes exceeds the limit of {MAX_BUNDLE_BYTES}"
+            ),
             BundleError::Damaged => f.write_str("bundle is damaged: its parts do not fill it"),
             BundleError::Program(error) => fmt::Display::fmt(error, f),
             BundleError::Peers(error) => fmt::Display::fmt(error, f),
@@ -97,13 +121,15 @@ impl std::error::Error for BundleError {
             BundleError::Peers(error) => Some(error),
             BundleError::NotABundle
             | BundleError::Format { .. }
+            | BundleError::TooLarge { .. }
             | BundleError::Damaged
             | BundleError::PeersOfAnotherProgram => None,
         }
     }
 }
 
-/// Writes a bundle. `port` is the listener's TCP port, if it has but one.
+/// Writes a bundle. `port` is the listener's TCP port, if it has but one. Of parts within their
+/// limits it makes a bundle within its own.
 pub fn encode(direction: Direction, port: Option<u16>, program: &[u8], peers: &[u8]) -> Vec<u8> {
     let length = |bytes: &[u8]| U32::new(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
     let header = BundleHeader {
@@ -133,6 +159,9 @@ impl Bundle {
             return Err(BundleError::Format {
                 found: header.format.get(),
             });
+        }
+        if bytes.len() > MAX_BUNDLE_BYTES {
+            return Err(BundleError::TooLarge { bytes: bytes.len() });
         }
         let direction = match (header.direction, header.reserved) {
             (0, 0) => Direction::Ingress,

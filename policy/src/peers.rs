@@ -18,15 +18,13 @@ use sha2::{Digest, Sha256};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use crate::bundle::MAX_PEER_TABLE_BYTES;
 use crate::program::layout::{Span, Text};
 use crate::program::writer::{index, span_from};
 use crate::program::{Program, Version, slice};
 
 const MAGIC: [u8; 8] = *b"MESHPEER";
 const FORMAT: u32 = 1;
-
-/// Upper bound of the size of a peer table in bytes.
-pub const MAX_PEER_TABLE_BYTES: usize = 32 << 20;
 
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
 #[repr(C)]

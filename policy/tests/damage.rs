@@ -51,7 +51,7 @@ fn every_truncation_is_refused() {
 #[test]
 fn every_flipped_bit_is_refused() {
     let (case, compiled) = compiled(2);
-    let peers = peer_table(&compiled.sets, &case.inventory);
+    let peers = peer_table(&compiled.sets, &case.inventory).unwrap();
     for bytes in [compiled.program, peers] {
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
@@ -97,7 +97,7 @@ fn forged_programs_never_panic() {
 fn forged_peer_tables_never_panic() {
     for seed in 0..20 {
         let (case, compiled) = compiled(seed);
-        let bytes = peer_table(&compiled.sets, &case.inventory);
+        let bytes = peer_table(&compiled.sets, &case.inventory).unwrap();
         for at in BODY_AT..bytes.len() {
             let mut forged = bytes.clone();
             forged[at] ^= 1 << (at % 8);

@@ -86,7 +86,7 @@ fn rules(policy: &mut Policy, direction: Direction) -> &mut Vec<Rule> {
 /// The program and the decisions on all questions.
 fn decisions(case: &Case, policies: &[Policy]) -> (Program, Vec<Decision>) {
     let compiled = compile(&case.config, policies, &case.inventory, &case.workload).unwrap();
-    let peers = PeerTable::load(peer_table(&compiled.sets, &case.inventory)).unwrap();
+    let peers = PeerTable::load(peer_table(&compiled.sets, &case.inventory).unwrap()).unwrap();
     let program = Program::load(compiled.program).unwrap();
     let mut scratch = Scratch::default();
     let decisions = case

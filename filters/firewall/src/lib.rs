@@ -30,7 +30,7 @@ use meshwall_filter_host::ports::{
 use meshwall_filter_host::{
     Action, BufferKind, Callback, ContextId, Filter, LocalReply, LogLevel, StreamKind,
 };
-use meshwall_policy::bundle::Bundle;
+use meshwall_policy::bundle::{Bundle, BundleError, MAX_BUNDLE_BYTES};
 use meshwall_policy::decide::Scratch;
 
 use crate::installed::{Installed, Role};
@@ -38,10 +38,6 @@ use crate::observe::Observer;
 use crate::policies::Policies;
 use crate::revoke::sweep_time;
 use crate::streams::LiveStreams;
-
-/// Largest configuration that is read, in bytes. A virtual machine has 64 MiB, in which the old
-/// bundle, the new one and its configuration must have room beside everything else.
-const MAX_CONFIGURATION_BYTES: usize = 12 << 20;
 
 /// The filter of one virtual machine: all its listeners, connections and requests.
 #[derive(Debug, Default)]
@@ -160,9 +156,8 @@ impl Firewall {
         length: usize,
     ) -> Result<String, String> {
         use meshwall_filter_host::property::{PLUGIN_NAME, PLUGIN_ROOT_ID};
-        if length > MAX_CONFIGURATION_BYTES {
-            let limit = MAX_CONFIGURATION_BYTES;
-            return Err(format!("it has {length} bytes, more than {limit}"));
+        if length > MAX_BUNDLE_BYTES {
+            return Err(BundleError::TooLarge { bytes: length }.to_string());
         }
         let property = |property| proxy.get(property).ok().flatten().unwrap_or_default();
         let role = match property(PLUGIN_ROOT_ID).as_slice() {

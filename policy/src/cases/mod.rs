@@ -210,7 +210,7 @@ impl Case {
             questions: _,
         } = self;
         let compiled = compile(config, policies, inventory, workload)?;
-        let peers = PeerTable::load(peer_table(&compiled.sets, inventory))?;
+        let peers = PeerTable::load(peer_table(&compiled.sets, inventory)?)?;
         Ok((Program::load(compiled.program)?, peers))
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{MAX_CLAUSES, MAX_PATTERN_BYTES, MAX_RULES};
-use crate::program::MAX_PROGRAM_BYTES;
+use crate::bundle::{MAX_PEER_TABLE_BYTES, MAX_PROGRAM_BYTES};
 use crate::spec::{Direction, ObjectRef, Policy};
 
 /// A policy that cannot be compiled. The others are not to blame: whoever compiles keeps the last
@@ -107,3 +107,32 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for CompileError {}
+
+/// A peer table larger than [`MAX_PEER_TABLE_BYTES`]. Policies with fewer or narrower selectors
+/// make it smaller.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PeerTableError {
+    /// Size in bytes.
+    pub bytes: usize,
+    /// Addresses in the largest of its sets.
+    pub addresses: usize,
+    /// That set, in the words of the policy that has it.
+    pub set: String,
+}
+
+impl fmt::Display for PeerTableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PeerTableError {
+            bytes,
+            addresses,
+            set,
+        } = self;
+        write!(
+            f,
+            "the peer table of the workload has {bytes} bytes, more than {MAX_PEER_TABLE_BYTES}; \
+             the largest of its sets, with {addresses} addresses, is `{set}`"
+        )
+    }
+}
+
+impl std::error::Error for PeerTableError {}

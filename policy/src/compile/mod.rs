@@ -14,20 +14,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use zerocopy::little_endian::{I64, U16, U32};
 
-pub use error::{CompileError, Problem};
+pub use error::{CompileError, PeerTableError, Problem};
 pub(crate) use index::{HASH_SEED, contains};
 pub use peers::peer_table;
 
+use crate::bundle::MAX_PROGRAM_BYTES;
 use crate::decision::tier_code;
 use crate::inventory::{Inventory, Workload};
 use crate::peers::sets_digest;
+use crate::program::FieldCode;
 use crate::program::layout::{
     ACTION_ALLOW, ACTION_DENY, ACTION_PASS, Clause, Document, RULE_MONITOR, RuleRecord,
     SETTINGS_EXPIRY, SETTINGS_MONITOR, SetRecord, Settings, Side, TIER_ORDERED, TIER_SET,
     TierRecord,
 };
 use crate::program::writer::{Writer, index, span_from};
-use crate::program::{FieldCode, MAX_PROGRAM_BYTES};
 use crate::spec::{
     Action, Alternatives, Config, DefaultAction, Direction, Mode, ObjectRef, PeerSet, Policy,
     Predicate, Rule, Tier,

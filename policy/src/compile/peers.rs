@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::PeerTableError;
+use crate::bundle::MAX_PEER_TABLE_BYTES;
 use crate::inventory::{Inventory, Workload};
 use crate::peers::{PeerTableBuilder, sets_digest};
 use crate::spec::{
@@ -10,7 +12,11 @@ use crate::spec::{
 };
 
 /// The peer table for the sets of a program. Only workloads that belong to a set are in it.
-pub fn peer_table(sets: &[PeerSet], inventory: &Inventory) -> Vec<u8> {
+///
+/// # Errors
+///
+/// If it would be larger than a filter accepts.
+pub fn peer_table(sets: &[PeerSet], inventory: &Inventory) -> Result<Vec<u8>, PeerTableError> {
     let names: Vec<String> = sets.iter().map(PeerSet::to_string).collect();
     let mut table = PeerTableBuilder::new(sets_digest(names.iter().map(String::as_str)));
     for workload in &inventory.workloads {
@@ -23,7 +29,26 @@ pub fn peer_table(sets: &[PeerSet], inventory: &Inventory) -> Vec<u8> {
             table.insert(*address, &workload.principal(), &members);
         }
     }
-    table.finish()
+    let table = table.finish();
+    if table.len() > MAX_PEER_TABLE_BYTES {
+        return Err(too_large(sets, inventory, table.len()));
+    }
+    Ok(table)
+}
+
+fn too_large(sets: &[PeerSet], inventory: &Inventory, bytes: usize) -> PeerTableError {
+    let addresses = |set: &PeerSet| {
+        let workloads = inventory.workloads.iter();
+        let members = workloads.filter(|workload| set.contains(workload, inventory));
+        members.map(|workload| workload.addresses.len()).sum()
+    };
+    let sizes = sets.iter().map(|set| (addresses(set), set.to_string()));
+    let (addresses, set) = sizes.max_by_key(|(size, _)| *size).unwrap_or_default();
+    PeerTableError {
+        bytes,
+        addresses,
+        set,
+    }
 }
 
 impl PeerSet {

@@ -25,9 +25,6 @@ pub use validate::LoadError;
 
 use crate::spec::{Denial, Direction, ObjectRef};
 
-/// Upper bound of the size of a program in bytes. A filter holds one per virtual machine.
-pub const MAX_PROGRAM_BYTES: usize = 8 << 20;
-
 /// A validated program.
 pub struct Program {
     bytes: Box<[u8]>,

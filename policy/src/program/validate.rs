@@ -18,7 +18,8 @@ use super::layout::{
     SetEntry, SetRecord, Settings, Side, Slot, Span, Table, TemplateEdge, TemplateNode, Text,
     TierRecord, pattern,
 };
-use super::{FieldCode, MAX_PROGRAM_BYTES, Program};
+use super::{FieldCode, Program};
+use crate::bundle::MAX_PROGRAM_BYTES;
 
 /// Why a program is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

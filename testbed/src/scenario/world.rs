@@ -4,7 +4,7 @@ use std::fmt;
 
 use meshwall_policy::attributes::{Attributes, Claim, Peer};
 use meshwall_policy::bundle;
-use meshwall_policy::compile::{self, CompileError, peer_table};
+use meshwall_policy::compile::{self, CompileError, PeerTableError, peer_table};
 use meshwall_policy::decide::{Scratch, decide};
 use meshwall_policy::explain::{Explanation, explain};
 use meshwall_policy::inventory::{Inventory, Workload};
@@ -54,7 +54,7 @@ impl World {
         } = self;
         let compiled = compile::compile(config, policies, inventory, workload)
             .map_err(FirewallError::Compile)?;
-        let peers = peer_table(&compiled.sets, inventory);
+        let peers = peer_table(&compiled.sets, inventory).map_err(FirewallError::PeerTable)?;
         Ok(Firewall {
             program: Program::load(compiled.program).map_err(FirewallError::Program)?,
             peers: PeerTable::load(peers).map_err(FirewallError::Peers)?,
@@ -69,6 +69,8 @@ pub enum FirewallError {
     Compile(CompileError),
     /// The program that was compiled is refused.
     Program(LoadError),
+    /// The peer table is too large.
+    PeerTable(PeerTableError),
     /// The peer table that was made is refused.
     Peers(PeersError),
 }
@@ -77,6 +79,7 @@ impl fmt::Display for FirewallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FirewallError::Compile(error) => error.fmt(f),
+            FirewallError::PeerTable(error) => error.fmt(f),
             FirewallError::Program(error) => error.fmt(f),
             FirewallError::Peers(error) => error.fmt(f),
         }
@@ -87,6 +90,7 @@ impl std::error::Error for FirewallError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(match self {
             FirewallError::Compile(error) => error,
+            FirewallError::PeerTable(error) => error,
             FirewallError::Program(error) => error,
             FirewallError::Peers(error) => error,
         })

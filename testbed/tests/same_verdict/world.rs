@@ -76,7 +76,7 @@ impl Scene {
             questions,
         } = moved(case, &name, now);
         let compiled = compile(&config, &policies, &inventory, &workload).unwrap();
-        let table = peer_table(&compiled.sets, &inventory);
+        let table = peer_table(&compiled.sets, &inventory).unwrap();
         Scene {
             name,
             config,

@@ -221,7 +221,7 @@ pub(crate) fn bundle_on_port(documents: &str, port: Option<u16>) -> Vec<u8> {
     let policies: Vec<_> = set.policies.into_iter().map(|p| p.value).collect();
     let inventory = inventory();
     let compiled = compile(&config, &policies, &inventory, &LEDGER.workload()).unwrap();
-    let peers = peer_table(&compiled.sets, &inventory);
+    let peers = peer_table(&compiled.sets, &inventory).unwrap();
     bundle::encode(Direction::Ingress, port, &compiled.program, &peers)
 }
 

@@ -1,6 +1,7 @@
 //! Bundles, good and bad.
 
 use meshwall_filter_host::{Action, ContextId, LogLevel};
+use meshwall_policy::bundle::MAX_BUNDLE_BYTES;
 
 use crate::support::{CONSOLE, FRONTEND, ROOT, Rig, bundle, bundle_for, frontend_reads, policy};
 
@@ -51,6 +52,7 @@ fn a_refusal_says_why() {
     let mut rig = Rig::empty();
     let mut newer = everybody();
     newer[8] = 9;
+    let too_large = vec![b'x'; MAX_BUNDLE_BYTES + 1];
     for (root_id, bytes, reason) in [
         ("http", &b"garbage"[..], "not a Meshwall bundle"),
         ("http", b"", "not a Meshwall bundle"),
@@ -59,6 +61,11 @@ fn a_refusal_says_why() {
             &newer,
             "bundle format 9 is unknown; this filter reads format 1: update the filter before \
              the policy server",
+        ),
+        (
+            "http",
+            &too_large,
+            "bundle of 12582913 bytes exceeds the limit of 12582912",
         ),
         (
             "grpc",

@@ -87,7 +87,7 @@ pub(crate) fn bundle_of(
         ],
     };
     let compiled = compile(config, policies, &inventory, &ledger).unwrap();
-    let peers = peer_table(&compiled.sets, &inventory);
+    let peers = peer_table(&compiled.sets, &inventory).unwrap();
     bundle::encode(direction, None, &compiled.program, &peers)
 }
 
