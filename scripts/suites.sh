@@ -62,6 +62,7 @@ suite_layers() {
 suite_lint() {
     setup 'shellcheck' apt_need 'to check the scripts' shellcheck
     step 'scripts' check_scripts
+    step 'lock files' check_locks
     setup 'clippy' need_subcommand clippy clippy
     step 'clippy for the host' clippy_host
     step 'clippy for wasm32' clippy_wasm
@@ -167,6 +168,17 @@ check_scripts() {
     local files
     mapfile -t files < <(grep -lE '^(#!.*bash|# shellcheck shell=bash)$' .ci/* scripts/*)
     shellcheck -x "${files[@]}"
+}
+
+# What a workspace apart uses of ours changes with ours, and its lock file must follow.
+check_locks() {
+    local locks lock failed=0
+    mapfile -t locks < <(git ls-files -- Cargo.lock '*/Cargo.lock')
+    for lock in "${locks[@]}"; do
+        cargo metadata --locked --format-version 1 --manifest-path "${lock%lock}toml" \
+            >/dev/null || failed=1
+    done
+    return "$failed"
 }
 
 clippy_host() {
