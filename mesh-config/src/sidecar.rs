@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use meshwall_policy::bundle;
 use meshwall_policy::compile::{CompileError, PeerTableError, compile, peer_table};
 use meshwall_policy::inventory::{Inventory, Workload};
-use meshwall_policy::spec::{self, Config, Policy};
+use meshwall_policy::spec::{self, Config, DefaultAction, ObjectRef, Policy};
 
 use crate::envoy::{
     Bootstrap, Cluster, Direction, Endpoints, Firewall, Http, JwtIssuer, Listener, Module, Node,
@@ -150,11 +150,16 @@ impl Sidecar<'_> {
                 tls: None,
             });
         }
+        let mut heading = format!(
+            "The sidecar of {namespace}/{name}, with its policies compiled into it.\n\
+             Written by `meshwall render`; render it again when policies or peers change."
+        );
+        for unenforced in self.unenforced() {
+            heading.push_str("\nNot enforced here: ");
+            heading.push_str(&unenforced.to_string());
+        }
         Ok(Bootstrap {
-            heading: format!(
-                "The sidecar of {namespace}/{name}, with its policies compiled into it.\n\
-                 Written by `meshwall render`; render it again when policies or peers change."
-            ),
+            heading,
             node: Node {
                 id: format!("{namespace}/{name}"),
                 cluster: namespace.clone(),
@@ -163,6 +168,46 @@ impl Sidecar<'_> {
             listeners,
             clusters,
         })
+    }
+}
+
+impl Sidecar<'_> {
+    /// What is said about the workload's own connections. The listeners are those of its ports, so
+    /// nothing here sees what it connects to.
+    #[must_use]
+    pub fn unenforced(&self) -> Vec<Unenforced<'_>> {
+        let default =
+            (self.config.default_egress == DefaultAction::Deny).then_some(Unenforced::Default);
+        let selected = self.policies.iter().filter(|policy| {
+            let namespaces = &policy.subject.namespaces;
+            policy.subject.pods.matches(&self.workload.labels)
+                && self
+                    .inventory
+                    .namespace_matches(namespaces, &self.workload.namespace)
+        });
+        selected
+            .filter(|policy| !policy.egress.is_empty())
+            .map(|policy| Unenforced::Rules(&policy.origin))
+            .chain(default)
+            .collect()
+    }
+}
+
+/// Something that applies to a workload and that its rendered sidecar does not see to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unenforced<'a> {
+    /// The egress rules of a policy.
+    Rules(&'a ObjectRef),
+    /// The default action for egress.
+    Default,
+}
+
+impl fmt::Display for Unenforced<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unenforced::Rules(policy) => write!(f, "the egress rules of {policy}"),
+            Unenforced::Default => f.write_str("the default action for egress, Deny"),
+        }
     }
 }
 
@@ -179,8 +224,9 @@ pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 mod tests {
     use std::path::PathBuf;
 
+    use meshwall_policy::document::{self, Document};
     use meshwall_policy::inventory::{Inventory, Workload};
-    use meshwall_policy::spec::Config;
+    use meshwall_policy::spec::{Config, DefaultAction};
 
     use super::{LOOPBACK, Sidecar, SidecarError};
     use crate::envoy::{Certificate, DataSource, Module, Protocol, ServerTls, Trust, TrustDomain};
@@ -259,6 +305,52 @@ mod tests {
                 ("x", "10.0.0.1:7".to_owned(), false),
             ]
         );
+    }
+
+    #[test]
+    fn what_is_said_of_egress_is_named() {
+        let policy = |name: &str, spec: &str| {
+            format!(
+                "{{apiVersion: meshwall.io/v1alpha1, kind: FirewallPolicy, \
+                 metadata: {{name: {name}, namespace: shop}}, spec: {{{spec}}}}}\n---\n"
+            )
+        };
+        let text = policy("out", "egress: [{name: all, action: Allow}]")
+            + &policy("in", "ingress: [{name: all, action: Allow}]")
+            + &policy(
+                "of-others",
+                "selector: {matchLabels: {app: y}}, egress: [{name: all, action: Allow}]",
+            );
+        let policies: Vec<_> = document::parse("test.yaml", &text)
+            .documents
+            .iter()
+            .map(|document| match document {
+                Document::FirewallPolicy(policy) => policy.lower().unwrap(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let inventory = Inventory::default();
+        let workload = workload(&[("http", 8080)]);
+        let denies = Config::default();
+        let allows = Config {
+            default_egress: DefaultAction::Allow,
+            ..Config::default()
+        };
+        let unenforced = |config| {
+            let sidecar = Sidecar {
+                policies: &policies,
+                ..sidecar(config, &inventory, &workload)
+            };
+            let unenforced = sidecar.unenforced();
+            unenforced
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
+        let rules = "the egress rules of FirewallPolicy/shop/out";
+        let default = "the default action for egress, Deny";
+        assert_eq!(unenforced(&denies), [rules, default]);
+        assert_eq!(unenforced(&allows), [rules]);
     }
 
     #[test]

@@ -51,6 +51,12 @@ fn envoy_accepts_the_sidecars_of_the_shop() {
             .unwrap();
         let errors = String::from_utf8_lossy(&written.stderr);
         assert!(written.status.success(), "{namespace}/{account}: {errors}");
+        // The shop's default; the policies of some have egress rules, too.
+        let unenforced = "the default action for egress, Deny";
+        assert!(
+            errors.contains(unenforced),
+            "{namespace}/{account}: {errors}"
+        );
         let yaml = String::from_utf8(written.stdout).unwrap();
         assert!(yaml.contains("# sha256"), "the hash of the module is told");
         envoy.validate_text(&yaml, "yaml").unwrap();

@@ -19,7 +19,8 @@ use super::{Exit, input};
 /// Each named TCP port of the workload becomes a listener with mutual TLS on the workload's address,
 /// which forwards what is permitted to the same port on loopback. The program is part of the
 /// configuration: render it again when policies or peers change. Paths are those that Envoy will
-/// see. Every setting that matters says why it is there.
+/// see. Every setting that matters says why it is there. Only connections to the workload are
+/// decided on; a warning says what applies to it on egress and is not enforced.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Example:
@@ -118,6 +119,17 @@ impl Args {
             admin: self.admin,
         };
         let yaml = sidecar.bootstrap()?.to_yaml();
+        let unenforced: Vec<_> = sidecar
+            .unenforced()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        if !unenforced.is_empty() {
+            anstream::eprintln!(
+                "warning: this configuration has listeners for ingress only; not enforced: {}",
+                unenforced.join(", ")
+            );
+        }
         match self.output {
             Some(path) => std::fs::write(&path, yaml)
                 .with_context(|| format!("cannot write `{}`", path.display()))?,
