@@ -4,6 +4,7 @@
 //! is an `anyhow` error and ends in exit code 2; what it found is a [`Exit`].
 
 mod check;
+mod crds;
 mod demo;
 mod explain;
 mod input;
@@ -57,6 +58,7 @@ enum Command {
     Test(test::Args),
     Explain(Box<explain::Args>),
     Render(render::Args),
+    Crds(crds::Args),
     Demo(demo::Args),
     Completions(Completions),
 }
@@ -111,6 +113,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Test(args) => args.run(),
         Command::Explain(args) => args.run(),
         Command::Render(args) => args.run(),
+        Command::Crds(args) => args.run(),
         Command::Demo(args) => args.run(),
         Command::Completions(args) => args.run(),
     };

@@ -1,6 +1,7 @@
 //! Output for other programs, and for terminals.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -105,10 +106,25 @@ fn every_shell_gets_its_completions_and_every_command_its_help() {
         assert_eq!(ran.code, 0, "{shell}");
         assert!(ran.stdout.contains("explain"), "{shell}");
     }
-    for command in ["check", "test", "explain", "completions"] {
+    for command in ["check", "test", "explain", "render", "crds", "completions"] {
         let ran = run(folder.path(), &[command, "--help"]);
         assert_eq!(ran.code, 0, "{command}");
         assert!(ran.stdout.contains("Usage: meshwall"), "{command}");
+    }
+}
+
+#[test]
+fn the_printed_definitions_are_those_that_are_checked_in() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mesh-config/crds");
+    let ran = run(&folder, &["crds"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    let printed: Vec<&str> = ran.stdout.split("---\n").skip(1).collect();
+    assert_eq!(printed.len(), fs::read_dir(&folder).unwrap().count());
+    for file in fs::read_dir(&folder).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        let (comment, definition) = text.split_once('\n').unwrap();
+        assert!(comment.starts_with("# "), "{comment}");
+        assert!(printed.contains(&definition), "{text}");
     }
 }
 
