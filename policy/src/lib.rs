@@ -14,6 +14,7 @@ pub mod cases;
 pub mod compile;
 pub mod decide;
 pub mod decision;
+pub mod delivery;
 pub mod document;
 pub mod explain;
 pub mod inventory;
