@@ -9,15 +9,21 @@
 //! port       u16, TCP port of the listener, or 0: ask the proxy
 //! program    u32, length in bytes
 //! peers      u32, length in bytes
+//! edition    16 bytes that mean nothing to a filter
 //! program, peers
 //! ```
 //!
 //! Integers are little-endian. Program and peer table carry their own hashes.
 //!
+//! Envoy uses an old root context again, without a word, if its configuration comes back byte for
+//! byte while one of its streams lives. Whoever publishes the same content to a proxy again writes
+//! another edition (docs/adr/0010-an-edition-for-each-return.md).
+//!
 //! The limits of all three are here, so that what is within them when it is made is within them
 //! when it is read.
 
 use std::fmt;
+use std::sync::Arc;
 
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -51,7 +57,12 @@ struct BundleHeader {
     port: U16,
     program: U32,
     peers: U32,
+    edition: [u8; 16],
 }
+
+/// Tells bundles of equal content apart.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Edition(pub [u8; 16]);
 
 /// A bundle that has been loaded.
 #[derive(Debug)]
@@ -61,9 +72,9 @@ pub struct Bundle {
     /// TCP port of the listener; `None` if the proxy must be asked.
     pub port: Option<u16>,
     /// The program.
-    pub program: Program,
+    pub program: Arc<Program>,
     /// The peers, for the sets of the program.
-    pub peers: PeerTable,
+    pub peers: Arc<PeerTable>,
 }
 
 /// Why a bundle is refused.
@@ -131,6 +142,17 @@ impl std::error::Error for BundleError {
 /// Writes a bundle. `port` is the listener's TCP port, if it has but one. Of parts within their
 /// limits it makes a bundle within its own.
 pub fn encode(direction: Direction, port: Option<u16>, program: &[u8], peers: &[u8]) -> Vec<u8> {
+    encode_edition(direction, port, Edition::default(), program, peers)
+}
+
+/// Writes a bundle of this edition, for those who publish one after the other; see [`encode`].
+pub fn encode_edition(
+    direction: Direction,
+    port: Option<u16>,
+    edition: Edition,
+    program: &[u8],
+    peers: &[u8],
+) -> Vec<u8> {
     let length = |bytes: &[u8]| U32::new(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
     let header = BundleHeader {
         magic: MAGIC,
@@ -143,6 +165,7 @@ pub fn encode(direction: Direction, port: Option<u16>, program: &[u8], peers: &[
         port: U16::new(port.unwrap_or(0)),
         program: length(program),
         peers: length(peers),
+        edition: edition.0,
     };
     [header.as_bytes(), program, peers].concat()
 }
@@ -176,10 +199,24 @@ impl Bundle {
         }
         let program = Program::load(program.to_vec()).map_err(BundleError::Program)?;
         let peers = PeerTable::load(peers.to_vec()).map_err(BundleError::Peers)?;
+        let port = Some(header.port.get()).filter(|port| *port != 0);
+        Bundle::new(direction, port, Arc::new(program), Arc::new(peers))
+    }
+
+    /// A bundle of parts that have been loaded, which it may share with others.
+    ///
+    /// # Errors
+    ///
+    /// If the peers are not for the sets of the program.
+    pub fn new(
+        direction: Direction,
+        port: Option<u16>,
+        program: Arc<Program>,
+        peers: Arc<PeerTable>,
+    ) -> Result<Bundle, BundleError> {
         if !program.accepts(&peers) {
             return Err(BundleError::PeersOfAnotherProgram);
         }
-        let port = Some(header.port.get()).filter(|port| *port != 0);
         Ok(Bundle {
             direction,
             port,

@@ -51,9 +51,7 @@ impl Inventory {
     /// Labels of a namespace; none if the namespace is unknown. Kubernetes guarantees
     /// `kubernetes.io/metadata.name`, so it is there for a namespace that lists no labels.
     pub fn namespace_labels(&self, name: &str) -> Labels {
-        let mut labels = self.namespaces.get(name).cloned().unwrap_or_default();
-        labels.insert("kubernetes.io/metadata.name".to_owned(), name.to_owned());
-        labels
+        with_name(self.namespaces.get(name).cloned().unwrap_or_default(), name)
     }
 
     /// Whether a namespace is in scope.
@@ -64,6 +62,15 @@ impl Inventory {
             NamespaceScope::Selected(selector) => selector.matches(&self.namespace_labels(name)),
         }
     }
+}
+
+/// Labels of a namespace, with the one that Kubernetes guarantees.
+pub fn with_name(mut labels: Labels, namespace: &str) -> Labels {
+    labels.insert(
+        "kubernetes.io/metadata.name".to_owned(),
+        namespace.to_owned(),
+    );
+    labels
 }
 
 impl LabelSelector {

@@ -10,7 +10,7 @@
 //! tables       little-endian, back to back: peers sorted by address
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -334,49 +334,83 @@ impl PeerTableBuilder {
     /// Writes the table. Peers without sets have served to find doubts; lookups need them not.
     pub(crate) fn finish(mut self) -> Vec<u8> {
         self.peers.retain(|_, (_, sets)| !sets.is_empty());
-        let mut text = Vec::new();
-        let mut texts = BTreeMap::<&str, Text>::new();
-        let mut members = Vec::<U32>::new();
-        let mut lists = BTreeMap::<&BTreeSet<u32>, Span>::new();
-        let mut records = Vec::new();
-        for (address, (principal, sets)) in &self.peers {
-            let principal = *texts.entry(principal).or_insert_with(|| {
-                let stored = Text {
-                    offset: index(text.len()),
-                    bytes: index(principal.len()),
-                };
-                text.extend_from_slice(principal.as_bytes());
-                stored
-            });
-            let sets = *lists.entry(sets).or_insert_with(|| {
-                let first = members.len();
-                members.extend(sets.iter().map(|set| U32::new(*set)));
-                span_from(&members, first)
-            });
-            records.push(PeerRecord {
+        let lists: Vec<Vec<u32>> = self
+            .peers
+            .values()
+            .map(|(_, sets)| sets.iter().copied().collect())
+            .collect();
+        let peers = self.peers.iter().zip(&lists);
+        write(
+            self.sets,
+            peers.map(|((address, (principal, _)), sets)| Row {
                 address: *address,
                 principal,
                 sets,
-            });
-        }
-        let mut header = PeersHeader {
-            magic: MAGIC,
-            format: U32::new(FORMAT),
-            length: U32::ZERO,
-            digest: [0; 32],
-            sets: self.sets,
-            text_bytes: index(text.len()),
-            members: index(members.len()),
-            peers: index(records.len()),
-        };
-        let body = [text.as_slice(), members.as_bytes(), records.as_bytes()].concat();
-        header.length = index(size_of::<PeersHeader>() + body.len());
-        let covered = header.as_bytes().get(UNCOVERED..).unwrap_or_default();
-        header.digest = Sha256::new()
-            .chain_update(covered)
-            .chain_update(&body)
-            .finalize()
-            .into();
-        [header.as_bytes(), &body].concat()
+            }),
+        )
     }
+}
+
+/// A row of a peer table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row<'a> {
+    /// In the 128-bit form.
+    pub(crate) address: [u8; 16],
+    pub(crate) principal: &'a str,
+    /// Ascending, and not empty.
+    pub(crate) sets: &'a [u32],
+}
+
+/// Writes a table of rows that are in the order of their addresses, each of which is there once.
+/// `sets` is their digest.
+pub(crate) fn write<'a>(sets: [u8; 16], rows: impl Iterator<Item = Row<'a>>) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut texts = HashMap::<&str, Text>::new();
+    let mut members = Vec::<U32>::new();
+    let mut lists = HashMap::<&[u32], Span>::new();
+    let mut records = Vec::new();
+    for Row {
+        address,
+        principal,
+        sets,
+    } in rows
+    {
+        let principal = *texts.entry(principal).or_insert_with(|| {
+            let stored = Text {
+                offset: index(text.len()),
+                bytes: index(principal.len()),
+            };
+            text.extend_from_slice(principal.as_bytes());
+            stored
+        });
+        let sets = *lists.entry(sets).or_insert_with(|| {
+            let first = members.len();
+            members.extend(sets.iter().map(|set| U32::new(*set)));
+            span_from(&members, first)
+        });
+        records.push(PeerRecord {
+            address,
+            principal,
+            sets,
+        });
+    }
+    let mut header = PeersHeader {
+        magic: MAGIC,
+        format: U32::new(FORMAT),
+        length: U32::ZERO,
+        digest: [0; 32],
+        sets,
+        text_bytes: index(text.len()),
+        members: index(members.len()),
+        peers: index(records.len()),
+    };
+    let body = [text.as_slice(), members.as_bytes(), records.as_bytes()].concat();
+    header.length = index(size_of::<PeersHeader>() + body.len());
+    let covered = header.as_bytes().get(UNCOVERED..).unwrap_or_default();
+    header.digest = Sha256::new()
+        .chain_update(covered)
+        .chain_update(&body)
+        .finalize()
+        .into();
+    [header.as_bytes(), &body].concat()
 }

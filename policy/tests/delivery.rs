@@ -40,7 +40,7 @@ fn limits_hold_to_the_byte_when_written_and_when_read() {
         ..over[0]
     });
     let table = MAX_PEER_TABLE_BYTES / 1_000;
-    assert_eq!(table * 1_000, MAX_PEER_TABLE_BYTES - 280);
+    assert_eq!(table * 1_000, MAX_PEER_TABLE_BYTES - 264);
     for (program, peers, error) in [
         (chunks(full, MAX_CHUNK_BYTES), inline(0), None),
         (

@@ -87,7 +87,7 @@ fn the_largest_parts_make_the_largest_bundle() {
     assert_eq!(
         error,
         format!(
-            "the peer table of the workload has 4194281 bytes, more than 4194280; the largest of \
+            "the peer table of the workload has 4194265 bytes, more than 4194264; the largest of \
              its sets, with {addresses} addresses, is `pods (app=front) in namespaces (name=shop)`"
         )
     );

@@ -226,7 +226,7 @@ impl<'a> Compiler<'a> {
                     .filter_map(|range| match range {
                         PortRange::Numbers(_) => Some(range.clone()),
                         PortRange::Named(name) => {
-                            let number = *self.workload.ports.get(name)?;
+                            let number = *self.target.ports.get(name)?;
                             Some(PortRange::Numbers(number..=number))
                         }
                     })
@@ -365,14 +365,11 @@ impl<'a> Compiler<'a> {
     }
 
     fn declared<'n>(&self, names: &BTreeSet<&'n str>) -> BTreeSet<(&'n str, u16)> {
-        let workloads = self.inventory.workloads.iter();
-        workloads
-            .flat_map(|workload| {
-                names
-                    .iter()
-                    .filter_map(|name| Some((*name, *workload.ports.get(*name)?)))
-            })
-            .collect()
+        let numbers = names.iter().flat_map(|name| {
+            let numbers = self.target.declared.get(*name).into_iter().flatten();
+            numbers.map(|number| (*name, *number))
+        });
+        numbers.collect()
     }
 }
 
@@ -391,7 +388,7 @@ fn service_account(pattern: &StringPattern) -> StringPattern {
     }
 }
 
-fn named_ports(predicate: &Predicate) -> impl Iterator<Item = &str> {
+pub(super) fn named_ports(predicate: &Predicate) -> impl Iterator<Item = &str> {
     let ranges = match &predicate.patterns {
         Patterns::Ports(ranges) => ranges.as_slice(),
         _ => &[],

@@ -9,6 +9,7 @@ mod index;
 mod lower;
 mod peers;
 mod regex;
+mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +17,8 @@ use zerocopy::little_endian::{I64, U16, U32};
 
 pub use error::{CompileError, PeerTableError, Problem};
 pub(crate) use index::{HASH_SEED, contains};
-pub use peers::peer_table;
+pub use peers::{Member, peer_table, peer_table_of};
+pub use target::{NamedPorts, Target};
 
 use crate::bundle::MAX_PROGRAM_BYTES;
 use crate::decision::tier_code;
@@ -62,16 +64,40 @@ pub fn compile(
     inventory: &Inventory,
     workload: &Workload,
 ) -> Result<Compiled, CompileError> {
+    let selected = select(policies, inventory, workload);
+    let target = Target {
+        name: format!("{}/{}", workload.namespace, workload.name),
+        ..Target::of(&selected, &inventory.workloads, workload)
+    };
+    compile_selected(config, &selected, &target)
+}
+
+/// The policies that apply to a workload, in the order of evaluation.
+pub fn select<'a>(
+    policies: &'a [Policy],
+    inventory: &Inventory,
+    workload: &Workload,
+) -> Vec<&'a Policy> {
     let mut selected: Vec<&Policy> = policies
         .iter()
         .filter(|policy| selects(policy, inventory, workload))
         .collect();
     selected.sort_by(|a, b| (a.tier, a.priority, &a.origin).cmp(&(b.tier, b.priority, &b.origin)));
+    selected
+}
 
+/// Compiles policies that were selected before. They are evaluated in this order within each tier.
+///
+/// The program depends on the arguments and on nothing else: workloads for which they are equal
+/// have the same program.
+pub fn compile_selected(
+    config: &Config,
+    selected: &[&Policy],
+    target: &Target,
+) -> Result<Compiled, CompileError> {
     let mut compiler = Compiler {
         config,
-        inventory,
-        workload,
+        target,
         writer: Writer::default(),
         documents: BTreeMap::new(),
         sets: Vec::new(),
@@ -79,9 +105,9 @@ pub fn compile(
         regexes: BTreeMap::new(),
     };
     for direction in [Direction::Ingress, Direction::Egress] {
-        compiler.side(direction, &selected)?;
+        compiler.side(direction, selected)?;
     }
-    compiler.finish(&selected)
+    compiler.finish(selected)
 }
 
 fn selects(policy: &Policy, inventory: &Inventory, workload: &Workload) -> bool {
@@ -98,8 +124,7 @@ fn rules_of(policy: &Policy, direction: Direction) -> &[Rule] {
 
 struct Compiler<'a> {
     config: &'a Config,
-    inventory: &'a Inventory,
-    workload: &'a Workload,
+    target: &'a Target,
     writer: Writer,
     documents: BTreeMap<&'a ObjectRef, U32>,
     sets: Vec<PeerSet>,
@@ -273,7 +298,6 @@ impl<'a> Compiler<'a> {
             let text = self.writer.text(name);
             self.writer.sets.push(SetRecord { text });
         }
-        let workload = format!("{}/{}", self.workload.namespace, self.workload.name);
         self.writer.settings = Some(Settings {
             default_ingress: u8::from(self.config.default_ingress == DefaultAction::Allow),
             default_egress: u8::from(self.config.default_egress == DefaultAction::Allow),
@@ -281,7 +305,7 @@ impl<'a> Compiler<'a> {
             flags,
             denial_status: U16::new(self.config.denial.status),
             denial_body: self.writer.text(&self.config.denial.body),
-            workload: self.writer.text(&workload),
+            workload: self.writer.text(&self.target.name),
             sets: sets_digest(names.iter().map(String::as_str)),
         });
         let program = self.writer.finish();

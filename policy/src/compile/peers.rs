@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 
 use super::PeerTableError;
 use crate::bundle::MAX_PEER_TABLE_BYTES;
 use crate::inventory::{Inventory, Workload};
-use crate::peers::{PeerTableBuilder, sets_digest};
+use crate::peers::{self, PeerTableBuilder, mapped, sets_digest};
 use crate::spec::{
     Field, LabelOperator, LabelRequirement, LabelSelector, NamespaceScope, PeerSet, StringPattern,
 };
@@ -29,26 +30,77 @@ pub fn peer_table(sets: &[PeerSet], inventory: &Inventory) -> Result<Vec<u8>, Pe
             table.insert(*address, &workload.principal(), &members);
         }
     }
-    let table = table.finish();
-    if table.len() > MAX_PEER_TABLE_BYTES {
-        return Err(too_large(sets, inventory, table.len()));
-    }
-    Ok(table)
-}
-
-fn too_large(sets: &[PeerSet], inventory: &Inventory, bytes: usize) -> PeerTableError {
-    let addresses = |set: &PeerSet| {
+    checked(table.finish(), sets, |set| {
         let workloads = inventory.workloads.iter();
         let members = workloads.filter(|workload| set.contains(workload, inventory));
         members.map(|workload| workload.addresses.len()).sum()
-    };
+    })
+}
+
+/// A workload at an address, with the sets of a program that it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its SPIFFE id.
+    pub principal: &'a str,
+    /// Positions of its sets in the list of the program, ascending.
+    pub sets: &'a [u32],
+}
+
+/// The peer table for the sets of a program, of members that are known already.
+///
+/// Of several members at one address none is taken, unless they are one workload's as far as
+/// anyone can tell: those who keep track of members say so by naming each address once, with the
+/// sets that all who claim it have in common.
+///
+/// # Errors
+///
+/// If it would be larger than a filter accepts.
+pub fn peer_table_of(
+    sets: &[PeerSet],
+    members: &mut [Member<'_>],
+) -> Result<Vec<u8>, PeerTableError> {
+    members.sort_unstable_by_key(|member| mapped(member.address));
+    let rows = members
+        .chunk_by(|a, b| mapped(a.address) == mapped(b.address))
+        .filter_map(|same| match same {
+            [one] if !one.sets.is_empty() => Some(peers::Row {
+                address: mapped(one.address),
+                principal: one.principal,
+                sets: one.sets,
+            }),
+            _ => None,
+        });
+    let names: Vec<String> = sets.iter().map(PeerSet::to_string).collect();
+    let table = peers::write(sets_digest(names.iter().map(String::as_str)), rows);
+    checked(table, sets, |set| {
+        let position = sets.iter().position(|other| other == set);
+        let position = position.and_then(|position| u32::try_from(position).ok());
+        let members = members.iter();
+        members
+            .filter(|member| position.is_some_and(|position| member.sets.contains(&position)))
+            .count()
+    })
+}
+
+/// A table that is within its limit.
+fn checked(
+    table: Vec<u8>,
+    sets: &[PeerSet],
+    addresses: impl Fn(&PeerSet) -> usize,
+) -> Result<Vec<u8>, PeerTableError> {
+    let bytes = table.len();
+    if bytes <= MAX_PEER_TABLE_BYTES {
+        return Ok(table);
+    }
     let sizes = sets.iter().map(|set| (addresses(set), set.to_string()));
     let (addresses, set) = sizes.max_by_key(|(size, _)| *size).unwrap_or_default();
-    PeerTableError {
+    Err(PeerTableError {
         bytes,
         addresses,
         set,
-    }
+    })
 }
 
 impl PeerSet {
@@ -59,6 +111,16 @@ impl PeerSet {
                 pods.matches(&workload.labels)
                     && inventory.namespace_matches(namespaces, &workload.namespace)
             }
+            PeerSet::Identity { .. } | PeerSet::NamedPort { .. } => {
+                self.contains_by_itself(workload)
+            }
+        }
+    }
+
+    /// Whether a workload belongs to the set, if its namespace is in the set's scope.
+    pub fn contains_by_itself(&self, workload: &Workload) -> bool {
+        match self {
+            PeerSet::Labels { pods, .. } => pods.matches(&workload.labels),
             PeerSet::Identity { field, pattern } => {
                 let Workload {
                     namespace,

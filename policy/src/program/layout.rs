@@ -74,7 +74,7 @@ records! {
         flags: u8,
         denial_status: U16,
         denial_body: Text,
-        /// `namespace/name` of the workload that the program was compiled for.
+        /// `namespace/name` of the workload that the program was compiled for; empty if shared.
         workload: Text,
         /// First half of the SHA-256 of the peer sets; a peer table answers for one list of sets.
         sets: [u8; 16],

@@ -83,7 +83,8 @@ impl Program {
         }
     }
 
-    /// `namespace/name` of the workload that the program was compiled for.
+    /// `namespace/name` of the workload that the program was compiled for; empty if it is for all
+    /// workloads to which the same applies.
     pub fn workload(&self) -> &str {
         self.text(self.settings.workload)
     }
