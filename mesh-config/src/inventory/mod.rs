@@ -16,9 +16,10 @@ mod pod;
 
 use std::collections::BTreeSet;
 
-use meshwall_policy::document::Other;
-use meshwall_policy::inventory::Inventory;
+use meshwall_policy::document::{Other, Positions};
+use meshwall_policy::inventory::{Inventory, Labels, Workload};
 use meshwall_policy::spec::ObjectRef;
+use serde_json::Value;
 
 pub use self::error::{Error, Reason};
 use self::field::{Field, Findings};
@@ -46,15 +47,72 @@ pub struct LeftOut {
 /// Why a pod is not, or not all of it, in the inventory.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Why {
-    /// It has ended (phase `Succeeded` or `Failed`). It is left out.
+    /// It has ended (phase `Succeeded` or `Failed`). [`read`] leaves it out.
     Ended,
-    /// It is being deleted. It is left out.
+    /// It is being deleted. [`read`] leaves it out.
     Deleted,
     /// It uses the network of its node, and shares the node's addresses with others. It is there
     /// without addresses: policies can protect it, and no peer is taken for it.
     HostNetwork,
     /// It has no address yet. It is there without addresses.
     NoAddress,
+}
+
+/// A pod, as far as policies need it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pod {
+    /// What it is; without addresses if anything is left out.
+    pub workload: Workload,
+    /// What of it is left out, and why.
+    pub left_out: Option<Why>,
+}
+
+/// A namespace, as far as policies need it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Namespace {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+/// Reads one pod that was decoded elsewhere, such as by a Kubernetes client.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub fn read_pod(value: &Value, trust_domain: &str) -> Result<Pod, Vec<Error>> {
+    read_one("Pod", value, |root, reference, findings| {
+        pod::read(root, reference, trust_domain, findings)
+    })
+}
+
+/// Reads one namespace that was decoded elsewhere.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub fn read_namespace(value: &Value) -> Result<Namespace, Vec<Error>> {
+    read_one("Namespace", value, |root, reference, findings| Namespace {
+        name: reference.name.clone(),
+        labels: root.field("metadata").field("labels").texts(findings),
+    })
+}
+
+fn read_one<T>(
+    kind: &str,
+    value: &Value,
+    read: impl FnOnce(&Field<'_>, &ObjectRef, &mut Findings) -> T,
+) -> Result<T, Vec<Error>> {
+    let mut findings = Findings::default();
+    let root = Field::root(value);
+    let reference = identify(kind, &root, &mut findings);
+    let read = read(&root, &reference, &mut findings);
+    if findings.is_empty() {
+        Ok(read)
+    } else {
+        Err(findings.finish(&reference, &Positions::none()))
+    }
 }
 
 /// Whether objects of this kind are read. Of these, services and service accounts say nothing
@@ -89,13 +147,15 @@ pub fn read<'a>(objects: impl IntoIterator<Item = &'a Other>, trust_domain: &str
                 }
             }
             "Pod" => {
-                let (workload, why) = pod::read(&root, &reference, trust_domain, &mut findings);
+                let pod = pod::read(&root, &reference, trust_domain, &mut findings);
                 if findings.is_empty() {
+                    let Pod { workload, left_out } = pod;
+                    let is_gone = matches!(left_out, Some(Why::Ended | Why::Deleted));
+                    let workload = (!is_gone).then_some(workload);
                     result.inventory.workloads.extend(workload);
                     let object = reference.clone();
-                    result
-                        .left_out
-                        .extend(why.map(|why| LeftOut { object, why }));
+                    let left_out = left_out.map(|why| LeftOut { object, why });
+                    result.left_out.extend(left_out);
                 }
             }
             _ => {}

@@ -6,31 +6,30 @@ use std::net::IpAddr;
 use meshwall_policy::inventory::Workload;
 use meshwall_policy::spec::ObjectRef;
 
-use super::Why;
 use super::field::{Field, Findings};
+use super::{Pod, Why};
 
 /// The service account of a pod that names none.
 const DEFAULT_ACCOUNT: &str = "default";
 
-/// The workload that a pod is, if it still is one; and what of it is left out.
+/// The workload that a pod is, and what of it is left out. What is wrong with a pod that has ended
+/// or is about to counts as well: it may be asked what it was.
 pub(super) fn read(
     pod: &Field<'_>,
     reference: &ObjectRef,
     trust_domain: &str,
     findings: &mut Findings,
-) -> (Option<Workload>, Option<Why>) {
+) -> Pod {
     let metadata = pod.field("metadata");
     let spec = pod.field("spec");
     let status = pod.field("status");
-    if metadata.field("deletionTimestamp").is_there() {
-        return (None, Some(Why::Deleted));
-    }
     let phase = status.field("phase").text(findings);
-    if matches!(phase, Some("Succeeded" | "Failed")) {
-        return (None, Some(Why::Ended));
-    }
     let addresses = addresses(&status, findings);
-    let why = if spec.field("hostNetwork").flag(findings) {
+    let why = if metadata.field("deletionTimestamp").is_there() {
+        Some(Why::Deleted)
+    } else if matches!(phase, Some("Succeeded" | "Failed")) {
+        Some(Why::Ended)
+    } else if spec.field("hostNetwork").flag(findings) {
         Some(Why::HostNetwork)
     } else if addresses.is_empty() {
         Some(Why::NoAddress)
@@ -52,7 +51,10 @@ pub(super) fn read(
         addresses: if why.is_none() { addresses } else { Vec::new() },
         ports: ports(&spec, findings),
     };
-    (Some(workload), why)
+    Pod {
+        workload,
+        left_out: why,
+    }
 }
 
 /// All addresses of a pod, each once. `podIP` is the first of `podIPs`; servers before 1.16 have
