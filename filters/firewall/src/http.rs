@@ -18,6 +18,16 @@ impl Firewall {
     pub(crate) fn decide_request<P: Proxy>(&mut self, proxy: &P, context: ContextId) -> Action {
         let root = self.streams.get(context).map(|stream| stream.root);
         let Some(current) = root.and_then(|root| self.policies.current(root)) else {
+            if let Some(generation) = root.and_then(|root| self.policies.permits_until_first(root))
+            {
+                self.observer.permitted_until_first(proxy);
+                self.streams
+                    .settle(context, State::Permitted { generation });
+                if let Ok(head) = proxy.header_map(MapKind::RequestHeaders) {
+                    self.streams.keep(context, head);
+                }
+                return Action::Continue;
+            }
             self.observer.failed(proxy, Refusal::NoPolicy);
             self.refuse(proxy, context, None, "meshwall_fault[no_policy]");
             return Action::Pause;

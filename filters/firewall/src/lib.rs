@@ -8,12 +8,14 @@
 //! What the filter cannot find out, it refuses: no bundle, a bundle that is damaged, an identity
 //! that is not unique, an address that the listener does not vouch for.
 //!
-//! The configuration of a plugin is a [`meshwall_policy::bundle`]. A change of policy makes a new
-//! root context in the same virtual machine; streams of the old one are decided again by the new
-//! program, and closed if it does not permit them.
+//! The configuration of a plugin is a [`meshwall_policy::bundle`], or says which policy server
+//! delivers programs over a stream that the filter opens. A change of policy makes a new root
+//! context in the same virtual machine, or comes over the stream; what an old program permitted
+//! is decided again by the new one, and closed if that does not permit it.
 
 mod claims;
 mod connection;
+mod delivery;
 mod http;
 mod installed;
 mod network;
@@ -24,15 +26,16 @@ mod silent;
 mod streams;
 
 use meshwall_filter_host::ports::{
-    Buffers, Clock, Contexts, FilterState, HeaderMaps, LocalReplies, Logs, Metrics, Properties,
-    Streams, Timer,
+    Buffers, Clock, Contexts, FilterState, GrpcStreams, HeaderMaps, LocalReplies, Logs, Metrics,
+    Properties, Streams, Timer,
 };
 use meshwall_filter_host::{
-    Action, BufferKind, Callback, ContextId, Filter, LocalReply, LogLevel, StreamKind,
+    Action, BufferKind, Callback, ContextId, Filter, LocalReply, LogLevel, StreamKind, StreamToken,
 };
 use meshwall_policy::bundle::{Bundle, BundleError, MAX_BUNDLE_BYTES};
 use meshwall_policy::decide::Scratch;
 
+use crate::delivery::{Bootstrap, Deliveries};
 use crate::installed::{Installed, Role};
 use crate::observe::Observer;
 use crate::policies::Policies;
@@ -43,6 +46,7 @@ use crate::streams::LiveStreams;
 #[derive(Debug, Default)]
 pub struct Firewall {
     policies: Policies,
+    deliveries: Deliveries,
     streams: LiveStreams,
     scratch: Scratch,
     observer: Observer,
@@ -54,6 +58,7 @@ pub trait Proxy:
     + Clock
     + Contexts
     + FilterState
+    + GrpcStreams
     + HeaderMaps
     + LocalReplies
     + Logs
@@ -69,6 +74,7 @@ impl<T> Proxy for T where
         + Clock
         + Contexts
         + FilterState
+        + GrpcStreams
         + HeaderMaps
         + LocalReplies
         + Logs
@@ -128,9 +134,21 @@ impl<P: Proxy> Filter<P> for Firewall {
         self.look_after(proxy, root);
     }
 
+    fn on_grpc_receive(&mut self, proxy: &P, root: ContextId, stream: StreamToken, length: usize) {
+        self.delivered(proxy, root, stream, length);
+    }
+
+    fn on_grpc_close(&mut self, proxy: &P, root: ContextId, stream: StreamToken, status: u32) {
+        self.delivery_ended(proxy, root, stream, status);
+    }
+
     fn on_delete(&mut self, proxy: &P, context: ContextId) {
         if self.streams.end(context) {
             return;
+        }
+        if let Some(ticker) = self.forget_deliveries(context) {
+            let _ = proxy.set_effective_context(ticker);
+            self.schedule(proxy, ticker);
         }
         if let Some(leader) = self.policies.remove(context, || sweep_time(proxy)) {
             self.back_in_force(proxy, leader);
@@ -171,18 +189,17 @@ impl Firewall {
         let bytes = proxy
             .buffer(BufferKind::PluginConfiguration, 0, length)
             .map_err(|status| format!("the proxy does not hand it over: {status}"))?;
+        let plugin = property(PLUGIN_NAME);
+        if Bootstrap::is_meant(&bytes) {
+            let bootstrap = Bootstrap::read(&bytes)?;
+            return self.await_programs(proxy, root, role, plugin, bootstrap);
+        }
         let bundle = Bundle::load(&bytes).map_err(|error| error.to_string())?;
         drop(bytes);
-        let summary = format!(
-            "meshwall: {} program {} for {} in force: {} rules, {} peers",
-            bundle.direction,
-            bundle.program.version(),
-            bundle.program.workload(),
-            bundle.program.rules(),
-            bundle.peers.len()
-        );
-        let (plugin, installed) = (property(PLUGIN_NAME), Installed::new(bundle));
+        let summary = summary(&bundle);
+        let installed = Installed::new(bundle);
         let sweep_at = sweep_time(proxy);
+        self.leave_deliveries(proxy, root);
         self.policies
             .install(root, role, plugin, installed, sweep_at);
         self.schedule(proxy, root);
@@ -214,6 +231,23 @@ impl Firewall {
     }
 }
 
+/// What there is to say of a bundle that is put into force.
+fn summary(bundle: &Bundle) -> String {
+    let Bundle {
+        direction,
+        port: _,
+        program,
+        peers,
+    } = bundle;
+    format!(
+        "meshwall: {direction} program {} for {} in force: {} rules, {} peers",
+        program.version(),
+        program.workload(),
+        program.rules(),
+        peers.len()
+    )
+}
+
 /// Which half of a stream to close so that all of it ends.
 fn closing(role: Role) -> StreamKind {
     match role {
@@ -226,5 +260,6 @@ meshwall_filter_host::export! {
     filter: Firewall = Firewall::new();
     callbacks: [
         configure, context_create, request_headers, downstream_data, upstream_data, tick, delete,
+        grpc_receive, grpc_close,
     ];
 }

@@ -27,6 +27,13 @@ impl Firewall {
         }
         let root = stream.map(|stream| stream.root);
         let Some(current) = root.and_then(|root| self.policies.current(root)) else {
+            if let Some(generation) = root.and_then(|root| self.policies.permits_until_first(root))
+            {
+                self.observer.permitted_until_first(proxy);
+                self.streams
+                    .settle(context, State::Permitted { generation });
+                return Action::Continue;
+            }
             self.observer.failed(proxy, Refusal::NoPolicy);
             return self.close(proxy, context);
         };

@@ -161,6 +161,16 @@ impl Observer {
         self.count(proxy, &format!("meshwall_panics_total;reason={callback:?}"));
     }
 
+    /// Something was permitted before there was a policy, as the operator wants it.
+    pub(crate) fn permitted_until_first<P: Proxy>(&self, proxy: &P) {
+        self.count(proxy, "meshwall_permitted_without_policy_total");
+    }
+
+    /// Something has happened between the filter and its policy server.
+    pub(crate) fn delivery<P: Proxy>(&self, proxy: &P, event: &str) {
+        self.count(proxy, &format!("meshwall_delivery_total;reason={event}"));
+    }
+
     fn count<P: Proxy>(&self, proxy: &P, name: &str) {
         if let Ok(counter) = self.names.borrow_mut().counter(proxy, name) {
             let _ = proxy.increment_counter(counter, 1);

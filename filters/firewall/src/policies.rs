@@ -10,13 +10,16 @@
 //! context. While a change spreads they may do that, too; but once one has begun under the new
 //! one, or a second has passed, it means that the old one is in force again, and it leads.
 //! Whoever publishes bundles can avoid all this by never publishing the same bytes again.
+//!
+//! Programs that a policy server delivers belong to the use, and all its root contexts have the
+//! same. Such a use begins without a program.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use meshwall_filter_host::ContextId;
 use meshwall_policy::bundle::Bundle;
-use meshwall_policy::spec::Direction;
+use meshwall_policy::spec::{DefaultAction, Direction};
 
 use crate::installed::{Installed, Role};
 
@@ -37,7 +40,29 @@ struct Use {
     plugin: Vec<u8>,
     direction: Direction,
     port: Option<u16>,
-    workload: String,
+    source: Source,
+}
+
+/// Where the programs of a use come from.
+#[derive(Debug, Eq, PartialEq)]
+enum Source {
+    /// From the configuration of root contexts; they are for this workload.
+    Configuration { workload: String },
+    /// From the policy server of this cluster, which knows the workload of the proxy.
+    Server { cluster: String },
+}
+
+/// A filter that waits for its programs.
+#[derive(Debug)]
+pub(crate) struct Expecting {
+    pub(crate) role: Role,
+    /// Name of the plugin.
+    pub(crate) plugin: Vec<u8>,
+    pub(crate) direction: Direction,
+    /// Cluster of the policy server.
+    pub(crate) cluster: String,
+    /// What holds before the first program.
+    pub(crate) until_first: DefaultAction,
 }
 
 /// A root context, with its program as long as that is kept.
@@ -53,6 +78,8 @@ struct Slot {
     used_as: Use,
     /// The root contexts that belong to it. The last one leads.
     roots: Vec<Root>,
+    /// What holds as long as there never was a program.
+    until_first: DefaultAction,
     /// Changes with the program in force.
     generation: u32,
     /// Whether streams of another generation may be left to be decided again.
@@ -131,11 +158,9 @@ impl Policies {
             plugin,
             direction: *direction,
             port: *port,
-            workload,
+            source: Source::Configuration { workload },
         };
-        for slot in &mut self.slots {
-            slot.roots.retain(|known| known.context != root);
-        }
+        self.leave(root);
         let root = Root {
             context: root,
             installed: Some(Rc::new(installed)),
@@ -145,17 +170,83 @@ impl Policies {
                 slot.lead(root, sweep_at);
                 slot.settled = false;
             }
-            None => self.slots.push(Slot {
-                used_as,
-                roots: vec![root],
-                generation: 0,
-                sweep: Sweep::Done,
-                settled: true,
-                silent: false,
-                looks: 0,
-            }),
+            None => self
+                .slots
+                .push(Slot::new(used_as, root, DefaultAction::Deny)),
         }
         self.slots.retain(|slot| !slot.roots.is_empty());
+    }
+
+    /// Lets a root context wait for programs. What its use has is in force for it at once. Whether
+    /// there is something.
+    pub(crate) fn expect(&mut self, root: ContextId, expecting: Expecting) -> bool {
+        let Expecting {
+            role,
+            plugin,
+            direction,
+            cluster,
+            until_first,
+        } = expecting;
+        let used_as = Use {
+            role,
+            plugin,
+            direction,
+            port: None,
+            source: Source::Server { cluster },
+        };
+        let known = self.slots.iter().find(|slot| slot.used_as == used_as);
+        let leader = known.and_then(|slot| slot.roots.last());
+        let installed = leader.and_then(|leader| leader.installed.clone());
+        let has_program = installed.is_some();
+        self.leave(root);
+        let root = Root {
+            context: root,
+            installed,
+        };
+        match self.slots.iter_mut().find(|slot| slot.used_as == used_as) {
+            Some(slot) => {
+                slot.roots.push(root);
+                slot.until_first = until_first;
+                slot.settled = false;
+            }
+            None => self.slots.push(Slot::new(used_as, root, until_first)),
+        }
+        self.slots.retain(|slot| !slot.roots.is_empty());
+        has_program
+    }
+
+    /// Puts a program that was delivered into force for the use of a root context.
+    pub(crate) fn deliver(&mut self, root: ContextId, installed: Installed, sweep_at: Duration) {
+        let Some(slot) = self.slot_mut(root) else {
+            return;
+        };
+        let installed = Rc::new(installed);
+        for root in &mut slot.roots {
+            root.installed = Some(Rc::clone(&installed));
+        }
+        slot.change(sweep_at);
+    }
+
+    /// Whether what a root context has to decide is permitted for want of a program; if so, the
+    /// generation.
+    pub(crate) fn permits_until_first(&self, root: ContextId) -> Option<u32> {
+        let slot = self.slot(root)?;
+        let permits = slot.until_first == DefaultAction::Allow
+            && slot.roots.iter().all(|root| root.installed.is_none());
+        permits.then_some(slot.generation)
+    }
+
+    /// Whether a root context leads its use.
+    pub(crate) fn leads(&self, root: ContextId) -> bool {
+        self.slot(root)
+            .is_some_and(|slot| slot.leader() == Some(root))
+    }
+
+    /// Takes a root context out of whatever use it has.
+    fn leave(&mut self, root: ContextId) {
+        for slot in &mut self.slots {
+            slot.roots.retain(|known| known.context != root);
+        }
     }
 
     /// A stream begins under a root context. True if that shows that an earlier program is back
@@ -291,6 +382,19 @@ impl Policies {
 }
 
 impl Slot {
+    fn new(used_as: Use, root: Root, until_first: DefaultAction) -> Slot {
+        Slot {
+            used_as,
+            roots: vec![root],
+            until_first,
+            generation: 0,
+            sweep: Sweep::Done,
+            settled: true,
+            silent: false,
+            looks: 0,
+        }
+    }
+
     fn has(&self, root: ContextId) -> bool {
         self.roots.iter().any(|known| known.context == root)
     }
@@ -308,6 +412,9 @@ impl Slot {
     fn lead(&mut self, root: Root, sweep_at: Duration) {
         self.roots.push(root);
         self.change(sweep_at);
+        if let Source::Server { .. } = self.used_as.source {
+            return;
+        }
         let mut bytes = 0;
         for root in self.roots.iter_mut().rev().skip(1) {
             bytes += root.installed.as_deref().map_or(0, Installed::size);

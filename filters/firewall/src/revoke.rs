@@ -46,7 +46,7 @@ pub(crate) fn sweep_time<P: Proxy>(proxy: &P) -> Duration {
 
 impl Firewall {
     /// Sets the tick of the effective context, a root context, for what there is to do next.
-    pub(crate) fn schedule<P: Proxy>(&self, proxy: &P, root: ContextId) {
+    pub(crate) fn schedule<P: Proxy>(&mut self, proxy: &P, root: ContextId) {
         let period = match self.policies.task(root) {
             Task::Begin(time) => {
                 let now = proxy.now().unwrap_or(time);
@@ -58,11 +58,37 @@ impl Firewall {
             Task::Renew => EXPIRY_PERIOD,
             Task::Rest => Duration::ZERO,
         };
+        if self.deliveries.alarm(root).is_none() {
+            let _ = proxy.set_tick_period(period);
+            return;
+        }
+        let now = proxy.now().unwrap_or_default();
+        let due = Some(now.saturating_add(period)).filter(|_| !period.is_zero());
+        self.deliveries.set_tasks_due(root, due);
+        self.tick_for_either(proxy, root, now);
+    }
+
+    /// Sets the tick of a root context that has its tasks and ticks for a delivery besides.
+    fn tick_for_either<P: Proxy>(&self, proxy: &P, root: ContextId, now: Duration) {
+        let due = [self.deliveries.alarm(root), self.deliveries.tasks_due(root)];
+        let next = due.into_iter().flatten().min();
+        let period = next.map_or(Duration::ZERO, |next| next.saturating_sub(now).max(AT_ONCE));
         let _ = proxy.set_tick_period(period);
     }
 
     /// Does what the tick is for.
     pub(crate) fn look_after<P: Proxy>(&mut self, proxy: &P, root: ContextId) {
+        if let Some(alarm) = self.deliveries.alarm(root) {
+            let now = proxy.now().unwrap_or_default();
+            if alarm <= now {
+                self.wake_delivery(proxy, root, now);
+            }
+            let due = self.deliveries.tasks_due(root);
+            if due.is_none_or(|due| due > now) {
+                self.tick_for_either(proxy, root, now);
+                return;
+            }
+        }
         match self.policies.task(root) {
             Task::Begin(_) | Task::Sweep => self.sweep(proxy, root),
             Task::Settle => self.policies.settled(root),

@@ -6,9 +6,10 @@ use meshwall_policy::bundle::MAX_BUNDLE_BYTES;
 use crate::support::{CONSOLE, FRONTEND, ROOT, Rig, bundle, bundle_for, frontend_reads, policy};
 
 const NEW_ROOT: ContextId = ContextId(100);
-/// Where the direction and the port of the listener are in a bundle.
+/// Where the direction, the port of the listener and the edition are in a bundle.
 const DIRECTION: usize = 12;
 const PORT: std::ops::Range<usize> = 14..16;
+const EDITION: std::ops::Range<usize> = 24..40;
 
 fn everybody() -> Vec<u8> {
     bundle(&policy("\n  - {name: all, action: Allow}"))
@@ -33,8 +34,9 @@ fn a_bundle_that_is_cut_short_or_changed_is_refused_and_the_last_one_kept() {
     let good = bundle(&frontend_reads());
     let mut rig = Rig::http(&frontend_reads());
     let cut = (0..good.len()).map(|len| good[..len].to_vec());
-    // The port: with another one it is a good bundle, for another listener.
-    let flipped = (0..good.len()).filter(|at| !PORT.contains(at)).map(|at| {
+    // With another port it is a good bundle, for another listener; with another edition the same.
+    let matters = |at: &usize| !PORT.contains(at) && !EDITION.contains(at);
+    let flipped = (0..good.len()).filter(matters).map(|at| {
         let mut bytes = good.clone();
         bytes[at] ^= 1 << (at % 8);
         bytes
