@@ -212,10 +212,7 @@ impl PeerTable {
 
     /// Hash of the content.
     pub fn version(&self) -> Version {
-        match PeersHeader::ref_from_prefix(&self.bytes) {
-            Ok((header, _)) => Version(header.digest),
-            Err(_) => Version([0; 32]),
-        }
+        Version::written(&self.bytes)
     }
 
     /// Number of addresses.
