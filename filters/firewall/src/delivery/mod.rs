@@ -105,8 +105,10 @@ impl Line {
     }
 }
 
+/// Nothing here is done often; `cold` keeps it small.
 impl Firewall {
     /// Lets a root context have its programs from a policy server.
+    #[cold]
     pub(crate) fn await_programs<P: Proxy>(
         &mut self,
         proxy: &P,
@@ -164,6 +166,7 @@ impl Firewall {
     }
 
     /// A message has come on a stream.
+    #[cold]
     pub(crate) fn delivered<P: Proxy>(
         &mut self,
         proxy: &P,
@@ -189,6 +192,7 @@ impl Firewall {
     }
 
     /// A stream has ended.
+    #[cold]
     pub(crate) fn delivery_ended<P: Proxy>(
         &mut self,
         proxy: &P,
@@ -213,6 +217,7 @@ impl Firewall {
     }
 
     /// Does what is due in the session for which a root context ticks.
+    #[cold]
     pub(crate) fn wake_delivery<P: Proxy>(&mut self, proxy: &P, root: ContextId, now: Duration) {
         let mut lines = self.deliveries.lines.iter_mut().enumerate();
         let line = lines.find(|(_, line)| line.ticker() == Some(root));
@@ -223,6 +228,7 @@ impl Firewall {
     }
 
     /// A root context has ended, and its stream with it. The one that is to open the next.
+    #[cold]
     pub(crate) fn forget_deliveries(&mut self, root: ContextId) -> Option<ContextId> {
         let lines = &mut self.deliveries.lines;
         let line = lines.iter_mut().find(|line| {
@@ -242,6 +248,7 @@ impl Firewall {
     }
 
     /// A root context that lives on is to have its programs from elsewhere.
+    #[cold]
     pub(crate) fn leave_deliveries<P: Proxy>(&mut self, proxy: &P, root: ContextId) {
         let streams = self.deliveries.lines.iter().filter_map(|line| line.stream);
         for (_, token) in streams.filter(|(owner, _)| *owner == root) {
@@ -254,6 +261,7 @@ impl Firewall {
         }
     }
 
+    #[cold]
     fn perform<P: Proxy>(&mut self, proxy: &P, at: usize, now: Duration, effects: Vec<Effect>) {
         let mut effects = VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
@@ -309,6 +317,7 @@ impl Firewall {
     }
 
     /// Puts a program into force for the use of a root context.
+    #[cold]
     fn enforce<P: Proxy>(
         &mut self,
         proxy: &P,
@@ -328,6 +337,7 @@ impl Firewall {
         self.schedule(proxy, root);
     }
 
+    #[cold]
     fn tell<P: Proxy>(&self, proxy: &P, cluster: &str, event: &Event) {
         let (name, level, line) = match event {
             Event::Connected => (

@@ -3,6 +3,8 @@
 
 mod configuration;
 mod connections;
+mod delivery;
+mod messages;
 mod requests;
 mod revocation;
 mod support;

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use meshwall_filter_host::fake::{HostCall, Proxy, SentReply};
 use meshwall_filter_host::property::{PLUGIN_NAME, PLUGIN_ROOT_ID, Property};
-use meshwall_filter_host::{Action, BufferKind, ContextId, Filter, MapKind, StreamKind};
+use meshwall_filter_host::{
+    Action, BufferKind, ContextId, Filter, MapKind, StreamKind, StreamToken,
+};
 use meshwall_firewall::Firewall;
 use meshwall_policy::bundle;
 use meshwall_policy::compile::{compile, peer_table};
@@ -206,6 +208,30 @@ impl Rig {
     pub(crate) fn tick(&mut self, root: ContextId) {
         self.proxy.enter(root);
         self.filter.on_tick(&self.proxy, root);
+    }
+
+    pub(crate) fn grpc_receive(&mut self, root: ContextId, stream: StreamToken, message: &[u8]) {
+        self.proxy.enter(root);
+        self.proxy
+            .stream(root)
+            .buffer(BufferKind::GrpcMessage, message);
+        self.filter
+            .on_grpc_receive(&self.proxy, root, stream, message.len());
+    }
+
+    pub(crate) fn grpc_close(&mut self, root: ContextId, stream: StreamToken, status: u32) {
+        self.proxy.enter(root);
+        self.filter.on_grpc_close(&self.proxy, root, stream, status);
+    }
+
+    /// A connection of a peer under another root context, up to its first data.
+    pub(crate) fn connect_under(&mut self, root: ContextId, context: u32, names: &str) -> Action {
+        let context = ContextId(context);
+        self.proxy.stream(context).property(PEER_URI_SANS, names);
+        self.proxy.enter(context);
+        self.filter
+            .on_context_create(&self.proxy, context, Some(root));
+        self.downstream_data(context)
     }
 
     pub(crate) fn delete(&mut self, context: ContextId) {

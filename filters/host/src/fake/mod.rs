@@ -202,6 +202,11 @@ impl Proxy {
         self.state().grpc_streams.clone()
     }
 
+    /// Makes opening gRPC streams fail, or work again.
+    pub fn set_grpc_failure(&self, status: Option<Status>) {
+        self.state().grpc_failure = status;
+    }
+
     /// Sets the message that [`grpc_close_message`] gives.
     ///
     /// [`grpc_close_message`]: crate::ports::GrpcStreams::grpc_close_message

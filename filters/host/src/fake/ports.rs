@@ -345,6 +345,9 @@ impl GrpcStreams for Proxy {
         pairs::encode(metadata)?;
         let mut state = self.state();
         state.count(HostCall::GrpcStream);
+        if let Some(status) = state.grpc_failure {
+            return Err(status);
+        }
         state.grpc_streams.push(GrpcStream {
             cluster: cluster.to_owned(),
             method: format!("{service}/{method}"),

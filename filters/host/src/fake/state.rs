@@ -22,6 +22,7 @@ pub(super) struct State {
     pub(super) shared: BTreeMap<String, (Vec<u8>, u32)>,
     pub(super) queues: Vec<Queue>,
     pub(super) grpc_streams: Vec<GrpcStream>,
+    pub(super) grpc_failure: Option<Status>,
     pub(super) grpc_close_message: Vec<u8>,
 }
 
@@ -42,6 +43,7 @@ impl Default for State {
             shared: BTreeMap::new(),
             queues: Vec::new(),
             grpc_streams: Vec::new(),
+            grpc_failure: None,
             grpc_close_message: Vec::new(),
         }
     }
