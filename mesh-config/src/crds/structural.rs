@@ -10,6 +10,9 @@
 //!   from whole number or text, which Kubernetes knows.
 //! - `additionalProperties: false` becomes `x-kubernetes-preserve-unknown-fields`: see the header of
 //!   [`super`] for why unknown fields are kept.
+//! - What is optional may be null. An API server drops a null that may not be there, in silence: a
+//!   rule whose `from:` has no value would permit anyone, and `matchLabels: {app: }` select all.
+//!   Our reader refuses nulls.
 //! - What the words of an enumeration mean joins the description.
 //! - Lengths of texts are limits in bytes for us and in characters for Kubernetes, which is less.
 
@@ -87,20 +90,31 @@ impl Converter<'_> {
         if let Some(required) = schema.get("required") {
             out.insert("required".to_owned(), required.clone());
         }
+        // Which people write, and not the server.
+        let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
         match schema.get("additionalProperties") {
-            Some(Value::Bool(false)) => {
+            Some(Value::Bool(_)) => {
                 out.insert(PRESERVE.to_owned(), true.into());
             }
             Some(values) => {
-                let values = self.convert(values, depth + 1);
+                let values = nullable(self.convert(values, depth + 1));
                 out.insert("additionalProperties".to_owned(), values);
             }
             None => {}
         }
         if let Some(fields) = schema.get("properties").and_then(Value::as_object) {
-            let fields = fields
-                .iter()
-                .map(|(name, schema)| (name.clone(), self.convert(schema, depth + 1)));
+            let required = schema.get("required").and_then(Value::as_array);
+            let is_required = |name: &str| {
+                let mut names = required.into_iter().flatten();
+                names.any(|required| required == name)
+            };
+            let fields = fields.iter().map(|(name, schema)| {
+                let mut field = self.convert(schema, depth + 1);
+                if is_closed && !is_required(name) {
+                    field = nullable(field);
+                }
+                (name.clone(), field)
+            });
             out.insert("properties".to_owned(), Value::Object(fields.collect()));
         }
         if let Some(items) = schema.get("items") {
@@ -118,6 +132,13 @@ impl Converter<'_> {
             }
         }
     }
+}
+
+fn nullable(mut schema: Value) -> Value {
+    if let Value::Object(schema) = &mut schema {
+        schema.insert("nullable".to_owned(), true.into());
+    }
+    schema
 }
 
 /// The description of a field, followed by what the words of its enumeration mean.

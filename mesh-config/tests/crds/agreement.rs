@@ -58,12 +58,11 @@ fn plural(value: &Value) -> Option<&'static str> {
 }
 
 /// Whether a structural schema can tell, too. The name of an object is for the API server to check,
-/// and texts are counted in characters there.
+/// texts are counted in characters there, and what has no value is left to the reader.
 fn is_structural(error: &document::Error) -> bool {
     let shape = matches!(
         *error.reason,
         Reason::Missing
-            | Reason::NoValue
             | Reason::WrongType { .. }
             | Reason::NotOneOf(_)
             | Reason::NotWhole

@@ -5,7 +5,7 @@ use meshwall_mesh_config::crds;
 use serde_json::Value;
 
 /// Every word that our schemas may use, which is fewer than Kubernetes has.
-const WORDS: [&str; 16] = [
+const WORDS: [&str; 17] = [
     "additionalProperties",
     "description",
     "enum",
@@ -15,6 +15,7 @@ const WORDS: [&str; 16] = [
     "maximum",
     "minItems",
     "minimum",
+    "nullable",
     "properties",
     "required",
     "type",
@@ -88,7 +89,7 @@ fn the_schemas_are_structural() {
     }
 }
 
-/// Where unknown fields would be dropped in silence, a misspelt condition would be lost.
+/// Where unknown fields, or nulls, would be dropped in silence, a condition would be lost.
 #[test]
 fn what_people_write_is_never_pruned() {
     fn walk(schema: &Value, at: &str, pruned: &mut Vec<String>) {
@@ -96,10 +97,21 @@ fn what_people_write_is_never_pruned() {
             pruned.push(at.to_owned());
         }
         let fields = schema.get("properties").and_then(Value::as_object);
-        for (name, schema) in fields.into_iter().flatten() {
-            if at.contains('.') || name == "spec" {
-                walk(schema, &format!("{at}.{name}"), pruned);
+        let required = schema.get("required").and_then(Value::as_array);
+        for (name, field) in fields.into_iter().flatten() {
+            if !at.contains('.') && name != "spec" {
+                continue;
             }
+            let is_required = required.is_some_and(|names| names.contains(&name.as_str().into()));
+            if is_required == (field.get("nullable") == Some(&Value::Bool(true))) {
+                pruned.push(format!("{at}.{name} of null"));
+            }
+            walk(field, &format!("{at}.{name}"), pruned);
+        }
+        if let Some(values) = schema.get("additionalProperties")
+            && values.get("nullable").is_none()
+        {
+            pruned.push(format!("{at}{{}} of null"));
         }
         if let Some(schema) = schema.get("items") {
             walk(schema, &format!("{at}[]"), pruned);

@@ -12,6 +12,9 @@ pub(crate) fn refusals(schema: &Value, value: &Value) -> Vec<String> {
 fn validate(schema: &Value, value: &Value, at: &str, refused: &mut Vec<String>) {
     let mut refuse = |what: &str| refused.push(format!("{at}: {what}"));
     let limit = |name: &str| schema.get(name).and_then(Value::as_u64);
+    if value.is_null() && schema.get("nullable").is_some() {
+        return;
+    }
     let fits = match schema.get("type").and_then(Value::as_str) {
         Some("string") => value.is_string(),
         Some("boolean") => value.is_boolean(),
@@ -104,6 +107,7 @@ fn each_word_of_a_schema_refuses() {
                 "items": {"x-kubernetes-int-or-string": true, "minimum": 1, "maximum": 9},
             },
             "labels": {"type": "object", "additionalProperties": {"type": "boolean"}},
+            "nothing": {"type": "string", "nullable": true},
             "any": {"x-kubernetes-preserve-unknown-fields": true},
         },
     });
@@ -114,6 +118,8 @@ fn each_word_of_a_schema_refuses() {
             "",
         ),
         (r#"{"name": "a", "unknown": null, "list": [2.0]}"#, ""),
+        (r#"{"name": "a", "nothing": null}"#, ""),
+        (r#"{"name": null}"#, ".name: type"),
         (r#"{}"#, ": required name"),
         (r#"[]"#, ": type"),
         (r#"{"name": "abcd"}"#, ".name: maxLength"),
