@@ -12,8 +12,8 @@
 # something is missing: it gets it, or fails.
 #
 # A test target that needs more than cargo is declared with `test = false` in its
-# Cargo.toml, and named here in WASM_TARGETS, ENVOY_TARGETS or OWN_SUITES. One that is named
-# in none fails the suite `unit`, so that none is forgotten.
+# Cargo.toml, and named here in WASM_TARGETS, ENVOY_TARGETS, OWN_SUITES or KUBERNETES_TARGETS.
+# One that is named in none fails the suite `unit`, so that none is forgotten.
 
 # name | what it checks | what it needs | time on 2 cores, first and again | by default
 readonly SUITES=(
@@ -29,6 +29,7 @@ readonly SUITES=(
     'hostile|what attackers send, to a real Envoy|wasm toolchain, Envoy|6 min, 35 s|yes'
     'same_verdict|3,700 questions to library, test bed and Envoy|wasm toolchain, Envoy|5 min, 45 s|yes'
     'demo|the demonstration, with Envoys and without|wasm toolchain, Envoy|5 min, 10 s|yes'
+    'kubernetes|a real API server: our definitions, the fake|Go and etcd of Debian (fetched)|6 min, 30 s|yes'
     'fuzz|each fuzz target for 15 s|wasm toolchain, a C++ compiler|8 min, 2 min|yes'
     'docs|rustdoc, links|python3|3 min, 2 s|yes'
     'licences|licences, origins and bans of what is linked|cargo-deny|4 min, 2 s|yes'
@@ -39,9 +40,12 @@ readonly SUITES=(
 # wasm toolchain and the path of firewall.wasm in MESHWALL_FIREWALL_WASM; ENVOY_TARGETS
 # these and the path of an Envoy in MESHWALL_ENVOY; OWN_SUITES the same, but each is the
 # suite of its name.
-readonly WASM_TARGETS=(sdk_examples module_agrees shop)
+readonly WASM_TARGETS=(sdk_examples module_agrees shop delivery)
 readonly OWN_SUITES=(demo envoy_discovery envoy_http envoy_network hostile same_verdict)
 readonly ENVOY_TARGETS=(envoy_config envoy_rig host_conformance envoy_render)
+
+# Those that need the folder of a Kubernetes API server in MESHWALL_KUBERNETES.
+readonly KUBERNETES_TARGETS=(kubernetes)
 
 suite_format() {
     setup 'rustfmt' need_subcommand fmt rustfmt
@@ -123,6 +127,18 @@ suite_demo() {
     cargo_tests 'the shop' -p meshwall-testbed --test demo
 }
 
+suite_kubernetes() {
+    if [[ -z ${MESHWALL_KUBERNETES:-} ]]; then
+        setup 'build Kubernetes' scripts/get-kubernetes
+        MESHWALL_KUBERNETES=$(scripts/get-kubernetes)
+        export MESHWALL_KUBERNETES
+    fi
+    local target
+    for target in "${KUBERNETES_TARGETS[@]}"; do
+        cargo_tests "$target" -p meshwall-testbed --test "$target"
+    done
+}
+
 # Enough to find what is broken for everyone; `scripts/fuzz TARGET SECONDS` looks longer.
 suite_fuzz() {
     setup 'build firewall.wasm' scripts/build-wasm
@@ -185,7 +201,8 @@ clippy_host() {
     cargo clippy --locked --workspace --all-targets -- -D warnings
     # --all-targets passes over those with `test = false`.
     local target others=()
-    for target in "${WASM_TARGETS[@]}" "${ENVOY_TARGETS[@]}" "${OWN_SUITES[@]}"; do
+    for target in "${WASM_TARGETS[@]}" "${ENVOY_TARGETS[@]}" "${OWN_SUITES[@]}" \
+        "${KUBERNETES_TARGETS[@]}"; do
         others+=(--test "$target")
     done
     ((${#others[@]} == 0)) ||
@@ -219,5 +236,6 @@ for name in sorted(declared - named):
     print(f"error: no suite runs the test target `{name}`", file=sys.stderr)
 for name in sorted(named - declared):
     print(f"error: there is no test target `{name}` with `test = false`", file=sys.stderr)
-sys.exit(declared != named)' "${WASM_TARGETS[@]}" "${ENVOY_TARGETS[@]}" "${OWN_SUITES[@]}"
+sys.exit(declared != named)' "${WASM_TARGETS[@]}" "${ENVOY_TARGETS[@]}" "${OWN_SUITES[@]}" \
+        "${KUBERNETES_TARGETS[@]}"
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::{Error, tail};
+use crate::rig::cache_folder;
 
 /// The version that the cache folder is searched for; the one that scripts/get-envoy
 /// fetches unless told otherwise.
@@ -130,16 +131,6 @@ struct Output {
 }
 
 fn cached_path() -> PathBuf {
-    let cache = env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| {
-            env::var_os("HOME")
-                .map(PathBuf::from)
-                .unwrap_or_default()
-                .join(".cache")
-        });
-    cache
-        .join("meshwall/envoy")
-        .join(format!("{VERSION}-{}", env::consts::ARCH))
-        .join("envoy")
+    let folder = format!("{VERSION}-{}", env::consts::ARCH);
+    cache_folder().join("envoy").join(folder).join("envoy")
 }

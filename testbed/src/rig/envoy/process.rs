@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{Binary, CpuTime, Error, admin, tail};
+use crate::rig::process::{Process, read_text};
 
 /// Time between two looks at something that Envoy does not announce.
 const POLL: Duration = Duration::from_millis(10);
@@ -133,10 +134,7 @@ impl Launch {
             command.args(["--component-log-level", &self.component_log_level]);
         }
         let path = self.binary.path().to_path_buf();
-        command
-            .spawn()
-            .map(Process)
-            .map_err(|source| Error::Run { path, source })
+        Process::start(&mut command).map_err(|source| Error::Run { path, source })
     }
 }
 
@@ -206,7 +204,7 @@ impl Envoy {
     /// The number of the process.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.process.0.id()
+        self.process.id()
     }
 
     /// The exit status, if Envoy has ended.
@@ -339,24 +337,6 @@ impl Envoy {
     }
 }
 
-/// A child process that does not outlive its owner.
-#[derive(Debug)]
-struct Process(Child);
-
-impl Process {
-    fn status(&mut self) -> Option<ExitStatus> {
-        self.0.try_wait().ok().flatten()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// The files of one Envoy, in a folder that is removed on drop.
 #[derive(Debug)]
 struct Files {
@@ -401,11 +381,8 @@ fn static_listeners(config: &Value) -> Vec<&str> {
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(source) => Err(Error::File {
-            path: path.to_path_buf(),
-            source,
-        }),
-    }
+    read_text(path).map_err(|source| Error::File {
+        path: path.to_path_buf(),
+        source,
+    })
 }
