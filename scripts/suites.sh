@@ -40,7 +40,7 @@ readonly SUITES=(
 # wasm toolchain and the path of firewall.wasm in MESHWALL_FIREWALL_WASM; ENVOY_TARGETS
 # these and the path of an Envoy in MESHWALL_ENVOY; OWN_SUITES the same, but each is the
 # suite of its name.
-readonly WASM_TARGETS=(sdk_examples module_agrees shop)
+readonly WASM_TARGETS=(sdk_examples module_agrees shop delivery)
 readonly OWN_SUITES=(demo envoy_discovery envoy_http envoy_network hostile same_verdict)
 readonly ENVOY_TARGETS=(envoy_config envoy_rig host_conformance envoy_render)
 

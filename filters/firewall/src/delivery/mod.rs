@@ -7,6 +7,12 @@
 //! All root contexts of a virtual machine that name the same server share a session. The stream
 //! belongs to one of them, as Envoy wants it, and is opened from a tick: Envoy also configures
 //! virtual machines that it throws away.
+//!
+//! Envoy keeps an entry for each stream, and follows it when the root context ends. It must be
+//! gone by then, and the call that removes it is the one that resets the stream: so a stream that
+//! was closed is reset besides, in the callback that tells of the end, and not later. In the
+//! callback of a message the same call would leave Envoy with further messages for an entry that
+//! is no more; there the filter only remembers to reset the stream at the next tick.
 
 mod backoff;
 mod bootstrap;
@@ -54,6 +60,8 @@ struct Line {
     session: Session,
     /// The stream, and the root context that it belongs to.
     stream: Option<(ContextId, StreamToken)>,
+    /// Streams of which nothing is heard any more, and that are to be reset at the next tick.
+    given_up: Vec<(ContextId, StreamToken)>,
     /// The root contexts that it serves. The last one ticks for it.
     members: Vec<Member>,
     /// When that root context has something else to do, since the Unix epoch.
@@ -69,7 +77,11 @@ struct Member {
 impl Deliveries {
     /// When the session for which a root context ticks has something to do, since the Unix epoch.
     pub(crate) fn alarm(&self, root: ContextId) -> Option<Duration> {
-        self.ticked_by(root)?.session.alarm()
+        let line = self.ticked_by(root)?;
+        if line.given_up.is_empty() {
+            return line.session.alarm();
+        }
+        Some(Duration::ZERO)
     }
 
     /// When a root context that ticks for a session has something else to do.
@@ -148,6 +160,7 @@ impl Firewall {
                 cluster,
                 session: Session::new(node),
                 stream: None,
+                given_up: Vec::new(),
                 members: Vec::new(),
                 tasks_due: None,
             });
@@ -200,11 +213,15 @@ impl Firewall {
         token: StreamToken,
         status: u32,
     ) {
+        let message = proxy.grpc_close_message().unwrap_or_default();
+        let _ = proxy.cancel_grpc_stream(token);
+        for line in &mut self.deliveries.lines {
+            line.given_up.retain(|stream| *stream != (root, token));
+        }
         let Some(at) = self.deliveries.of_stream(root, token) else {
             return;
         };
         let now = proxy.now().unwrap_or_default();
-        let message = proxy.grpc_close_message().unwrap_or_default();
         let message = String::from_utf8_lossy(&message);
         let reason = format!("gRPC status {status}: {message}");
         let Some(line) = self.deliveries.lines.get_mut(at) else {
@@ -224,6 +241,12 @@ impl Firewall {
         let Some((at, line)) = line else { return };
         let effects = line.session.wake(now);
         self.perform(proxy, at, now, effects);
+        let line = self.deliveries.lines.get_mut(at);
+        let given_up = line.map(|line| std::mem::take(&mut line.given_up));
+        for (owner, token) in given_up.into_iter().flatten() {
+            let _ = proxy.set_effective_context(owner);
+            let _ = proxy.cancel_grpc_stream(token);
+        }
         let _ = proxy.set_effective_context(root);
     }
 
@@ -237,6 +260,7 @@ impl Firewall {
         })?;
         let ticked = line.ticker() == Some(root);
         line.members.retain(|member| member.root != root);
+        line.given_up.retain(|(owner, _)| *owner != root);
         let orphaned = line.stream.is_some_and(|(owner, _)| owner == root);
         if orphaned {
             line.stream = None;
@@ -250,9 +274,10 @@ impl Firewall {
     /// A root context that lives on is to have its programs from elsewhere.
     #[cold]
     pub(crate) fn leave_deliveries<P: Proxy>(&mut self, proxy: &P, root: ContextId) {
-        let streams = self.deliveries.lines.iter().filter_map(|line| line.stream);
+        let lines = self.deliveries.lines.iter();
+        let streams = lines.flat_map(|line| line.stream.iter().chain(&line.given_up));
         for (_, token) in streams.filter(|(owner, _)| *owner == root) {
-            let _ = proxy.cancel_grpc_stream(token);
+            let _ = proxy.cancel_grpc_stream(*token);
         }
         if let Some(ticker) = self.forget_deliveries(root) {
             let _ = proxy.set_effective_context(ticker);
@@ -290,16 +315,11 @@ impl Firewall {
                     let _ = proxy.set_effective_context(owner);
                     let message = request.encode_to_vec();
                     if let Err(status) = proxy.send_grpc_message(token, &message, false) {
-                        line.stream = None;
+                        line.given_up.extend(line.stream.take());
                         effects.extend(line.session.closed(now, status.to_string()));
                     }
                 }
-                Effect::Reset => {
-                    if let Some((owner, token)) = line.stream.take() {
-                        let _ = proxy.set_effective_context(owner);
-                        let _ = proxy.cancel_grpc_stream(token);
-                    }
-                }
+                Effect::Reset => line.given_up.extend(line.stream.take()),
                 Effect::Enforce(program, peers) => {
                     for member in line.members.clone() {
                         if self.policies.leads(member.root) {

@@ -35,7 +35,7 @@ pub(crate) enum Effect {
     Open,
     /// Send a request on the stream.
     Send(Box<DeltaDiscoveryRequest>),
-    /// End the stream. Nothing more is to be told of it.
+    /// End the stream as soon as may be. Nothing more is to be told of it.
     Reset,
     /// Put a program into force.
     Enforce(Arc<Program>, Arc<PeerTable>),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use meshwall_filter_host::fake::HostCall::{GetHeaderMapPairs, GetProperty, IncrementMetric};
+use meshwall_filter_host::fake::HostCall::{
+    GetBufferBytes, GetHeaderMapPairs, GetProperty, IncrementMetric,
+};
 use meshwall_filter_host::property::{Property, XDS_NODE_ID};
 use meshwall_filter_host::{Action, ContextId, LogLevel, Status, StreamKind, StreamToken};
 use meshwall_policy::bundle::Bundle;
@@ -270,6 +272,10 @@ fn a_server_that_is_away_leaves_the_last_good_program() {
     let line =
         format!("meshwall: no stream to policy server `{CLUSTER}`: gRPC status 14: upstream reset");
     assert_eq!(rig.proxy.logs().pop(), Some((LogLevel::Warn, line)));
+    assert!(
+        rig.proxy.grpc_streams()[0].cancelled,
+        "Envoy's entry must be gone before the root context is"
+    );
     rig.proxy.set_grpc_failure(Some(Status::InternalFailure));
     let mut now = NOON + GRACE;
     // The tick that decides what lives again comes first.
@@ -389,11 +395,19 @@ fn a_message_that_is_too_large_is_not_read() {
     let mut rig = Rig::delivered("http", &frontend_reads());
     let message = vec![0; MAX_MESSAGE_BYTES + 1];
     let calls = rig.calls_of(|rig| rig.grpc_receive(ROOT, FIRST, &message));
-    use meshwall_filter_host::fake::HostCall::GetBufferBytes;
     assert_eq!(calls.get(&GetBufferBytes), None);
-    assert!(rig.proxy.grpc_streams()[0].cancelled);
     assert_eq!(rig.events("disconnected"), Some(1));
+    assert!(
+        !rig.proxy.grpc_streams()[0].cancelled,
+        "Envoy may have more messages at hand"
+    );
+    rig.grpc_receive(ROOT, FIRST, &delivery(&everybody(), "2"));
     assert_eq!(rig.get(2, FRONTEND, "/v1/a"), Action::Continue);
+    assert_eq!(rig.get(3, CONSOLE, "/v1/a"), Action::Pause);
+    assert_eq!(rig.proxy.tick_period(ROOT), Duration::from_millis(1));
+    rig.tick(ROOT);
+    assert!(rig.proxy.grpc_streams()[0].cancelled);
+    assert_eq!(rig.proxy.grpc_streams().len(), 1, "the next comes later");
 }
 
 #[test]

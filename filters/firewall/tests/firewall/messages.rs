@@ -119,6 +119,10 @@ impl Request {
 }
 
 impl Node {
+    #[allow(
+        dead_code,
+        reason = "the test bed uses the same messages, and not all of them"
+    )]
     pub(crate) fn texts(&self) -> Vec<(String, String)> {
         let fields = self.metadata.iter().flat_map(|metadata| &metadata.fields);
         let text = |(key, value): (&String, &Value)| (key.clone(), value.string_value.clone());
