@@ -3,10 +3,29 @@
 //! The filter is a module of its own and is not built from this crate; what it reads and
 //! writes under these names is described in its documentation.
 
+use super::{Direction, FilterKind};
+
 /// Root id of the firewall as an HTTP filter.
 pub const HTTP_ROOT_ID: &str = "http";
 /// Root id of the firewall as a network filter.
 pub const NETWORK_ROOT_ID: &str = "network";
+
+/// Name of the firewall in a filter chain, and as a plugin.
+pub const FILTER: &str = "meshwall.firewall";
+/// Id of the virtual machine, one a worker, that the firewall's filters share.
+pub const VM_ID: &str = "meshwall";
+
+/// Name by which a listener asks a policy server for its firewall (ECDS). What it gets under this
+/// name is its own workload's.
+#[must_use]
+pub fn discovered(kind: FilterKind, direction: Direction) -> &'static str {
+    match (direction, kind) {
+        (Direction::Inbound, FilterKind::Http) => "meshwall.ingress.http",
+        (Direction::Inbound, FilterKind::Network) => "meshwall.ingress.network",
+        (Direction::Outbound, FilterKind::Http) => "meshwall.egress.http",
+        (Direction::Outbound, FilterKind::Network) => "meshwall.egress.network",
+    }
+}
 
 /// Filter state that the configuration writes: all URI SANs of the peer's certificate,
 /// joined with commas. Absent if there is none.

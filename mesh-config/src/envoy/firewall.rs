@@ -6,13 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
-use super::contract::{HTTP_ROOT_ID, NETWORK_ROOT_ID};
+use super::contract::{FILTER, HTTP_ROOT_ID, NETWORK_ROOT_ID, VM_ID};
 use super::tree::{Entry, Tree, any, entry, list, map};
 
-/// Name of the filter in a filter chain.
-const FILTER: &str = "meshwall.firewall";
-/// Filters that share it, and the module, share one virtual machine a worker.
-const VM_ID: &str = "meshwall";
 /// A cluster that never is: where connections go that nothing has been decided on.
 const NOWHERE: &str = "meshwall.no-program";
 
@@ -152,7 +148,9 @@ fn plugin(kind: FilterKind, module: &Module, program: &[u8]) -> Tree {
 }
 
 impl FilterKind {
-    fn root_id(self) -> &'static str {
+    /// The root id under which the module has this filter.
+    #[must_use]
+    pub fn root_id(self) -> &'static str {
         match self {
             Self::Http => HTTP_ROOT_ID,
             Self::Network => NETWORK_ROOT_ID,
