@@ -25,10 +25,10 @@ pub(super) fn read(
     let status = pod.field("status");
     let phase = status.field("phase").text(findings);
     let addresses = addresses(&status, findings);
-    let why = if metadata.field("deletionTimestamp").is_there() {
-        Some(Why::Deleted)
-    } else if matches!(phase, Some("Succeeded" | "Failed")) {
+    let why = if matches!(phase, Some("Succeeded" | "Failed")) {
         Some(Why::Ended)
+    } else if metadata.field("deletionTimestamp").is_there() {
+        Some(Why::Deleted)
     } else if spec.field("hostNetwork").flag(findings) {
         Some(Why::HostNetwork)
     } else if addresses.is_empty() {

@@ -1,0 +1,4 @@
+//! The Meshwall policy server: what clusters say in, programs for sidecars out.
+
+pub mod index;
+pub mod load;
