@@ -30,6 +30,7 @@ readonly SUITES=(
     'same_verdict|3,700 questions to library, test bed and Envoy|wasm toolchain, Envoy|5 min, 45 s|yes'
     'demo|the demonstration, with Envoys and without|wasm toolchain, Envoy|5 min, 10 s|yes'
     'kubernetes|a real API server: our definitions, the fake|Go and etcd of Debian (fetched)|6 min, 30 s|yes'
+    'server|from a real API server to the verdict of a real Envoy|all of the above|6 min, 30 s|yes'
     'fuzz|each fuzz target for 15 s|wasm toolchain, a C++ compiler|8 min, 2 min|yes'
     'docs|rustdoc, links|python3|3 min, 2 s|yes'
     'licences|licences, origins and bans of what is linked|cargo-deny|4 min, 2 s|yes'
@@ -46,6 +47,9 @@ readonly ENVOY_TARGETS=(envoy_config envoy_rig host_conformance envoy_render)
 
 # Those that need the folder of a Kubernetes API server in MESHWALL_KUBERNETES.
 readonly KUBERNETES_TARGETS=(kubernetes)
+
+# The targets of the policy server with `test = false`: they need everything.
+readonly SERVER_TARGETS=(enforced)
 
 suite_format() {
     setup 'rustfmt' need_subcommand fmt rustfmt
@@ -128,14 +132,19 @@ suite_demo() {
 }
 
 suite_kubernetes() {
-    if [[ -z ${MESHWALL_KUBERNETES:-} ]]; then
-        setup 'build Kubernetes' scripts/get-kubernetes
-        MESHWALL_KUBERNETES=$(scripts/get-kubernetes)
-        export MESHWALL_KUBERNETES
-    fi
+    api_server
     local target
     for target in "${KUBERNETES_TARGETS[@]}"; do
         cargo_tests "$target" -p meshwall-testbed --test "$target"
+    done
+}
+
+suite_server() {
+    envoy_and_filter
+    api_server
+    local target
+    for target in "${SERVER_TARGETS[@]}"; do
+        cargo_tests "$target" -p meshwall-policy-server --test "$target"
     done
 }
 
@@ -179,6 +188,15 @@ envoy_and_filter() {
     fi
 }
 
+# What a target needs that needs an API server.
+api_server() {
+    if [[ -z ${MESHWALL_KUBERNETES:-} ]]; then
+        setup 'build Kubernetes' scripts/get-kubernetes
+        MESHWALL_KUBERNETES=$(scripts/get-kubernetes)
+        export MESHWALL_KUBERNETES
+    fi
+}
+
 # The scripts in shell, by their first line.
 check_scripts() {
     local files
@@ -207,6 +225,11 @@ clippy_host() {
     done
     ((${#others[@]} == 0)) ||
         cargo clippy --locked -p meshwall-testbed "${others[@]}" -- -D warnings
+    others=()
+    for target in "${SERVER_TARGETS[@]}"; do
+        others+=(--test "$target")
+    done
+    cargo clippy --locked -p meshwall-policy-server "${others[@]}" -- -D warnings
 }
 
 # What runs inside a proxy, linted as it is compiled for one; this is also where `policy`
@@ -237,5 +260,5 @@ for name in sorted(declared - named):
 for name in sorted(named - declared):
     print(f"error: there is no test target `{name}` with `test = false`", file=sys.stderr)
 sys.exit(declared != named)' "${WASM_TARGETS[@]}" "${ENVOY_TARGETS[@]}" "${OWN_SUITES[@]}" \
-        "${KUBERNETES_TARGETS[@]}"
+        "${KUBERNETES_TARGETS[@]}" "${SERVER_TARGETS[@]}"
 }

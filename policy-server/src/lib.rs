@@ -1,6 +1,12 @@
 //! The Meshwall policy server: what clusters say in, programs for sidecars out.
 
+pub mod driver;
+pub mod flags;
+pub mod identity;
 pub mod index;
 pub mod load;
+pub mod memory;
+pub mod publish;
+pub mod server;
 pub mod source;
 pub mod state;

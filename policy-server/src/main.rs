@@ -1,0 +1,20 @@
+//! The policy server.
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use meshwall_policy_server::flags::Flags;
+use meshwall_policy_server::server;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let flags = Flags::parse();
+    let running = server::start(&flags).await?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    running.stop().await;
+    Ok(())
+}

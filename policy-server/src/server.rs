@@ -1,0 +1,202 @@
+//! The server put together: sources, driver, sockets.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use meshwall_mesh_config::envoy::Module;
+use meshwall_xds_server::{Security, Server, Settings, TlsFiles};
+use tokio::sync::mpsc;
+use tracing::{error, info};
+
+use crate::driver::{Ask, Board, Driver};
+use crate::flags::Flags;
+use crate::identity::Identities;
+use crate::index::{ClusterName, Index, Kind, Mesh};
+use crate::memory::{Memory, Restored};
+use crate::publish::Publisher;
+use crate::source::{Event, Health, files, kubernetes};
+
+/// Events that wait for the driver; a source that is faster waits.
+const EVENTS: usize = 1_024;
+
+/// Questions that wait for the driver.
+const ASKS: usize = 64;
+
+/// How long clients have to go to another server when this one stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A server that runs. It stops when this is dropped, or, in order, by [`Running::stop`].
+pub struct Running {
+    /// Where proxies are served.
+    pub address: std::net::SocketAddr,
+    /// How sources are doing.
+    pub health: Health,
+    /// How things are.
+    pub board: Board,
+    /// For questions about workloads.
+    pub asks: mpsc::Sender<Ask>,
+    xds: Server,
+    sources: Sources,
+    driver: JoinHandle<()>,
+}
+
+/// The tasks that watch. They end when this is dropped.
+#[derive(Debug, Default)]
+struct Sources {
+    _clusters: Vec<kubernetes::Watching>,
+    _files: Option<files::Looking>,
+}
+
+/// Starts a server.
+///
+/// # Errors
+///
+/// If the flags contradict each other, or something that they name cannot be used.
+pub async fn start(flags: &Flags) -> anyhow::Result<Running> {
+    let clusters = flags.clusters()?;
+    let security = security(flags);
+    let proven = matches!(security, Security::Tls(_));
+    let identities = Arc::new(Identities::new(clusters.iter().cloned(), proven));
+    let xds = Server::new(Settings::default(), identities.clone());
+
+    let (memory, remembered) = match &flags.state {
+        Some(folder) => {
+            let Restored {
+                memory,
+                events,
+                damage,
+            } = Memory::open(folder, SystemTime::now())
+                .with_context(|| format!("--state `{}`", folder.display()))?;
+            if let Some(damage) = damage {
+                error!(%damage, "the state on disk cannot be used; it is set aside");
+            }
+            (Some(memory), events)
+        }
+        None => (None, Vec::new()),
+    };
+    let module = Module {
+        path: flags.module.clone(),
+        sha256: None,
+    };
+    let mut driver = Driver::new(
+        Index::new(mesh(&clusters)?),
+        memory,
+        identities,
+        Publisher::new(module, random()),
+        xds.clone(),
+        flags.window(),
+    );
+    // Before anyone is served: who connects again has what was in force, and hears of nothing.
+    driver.restore(remembered);
+    let board = driver.board();
+
+    let (events, told) = mpsc::channel(EVENTS);
+    let (asks, asked) = mpsc::channel(ASKS);
+    let health = Health::default();
+    let sources = sources(flags, &events, &health).await?;
+    let driver = run(driver, told, asked)?;
+    let address = xds
+        .listen(flags.listen, security)
+        .await
+        .context("cannot serve proxies")?;
+    Ok(Running {
+        address,
+        health,
+        board,
+        asks,
+        xds,
+        sources,
+        driver,
+    })
+}
+
+impl Running {
+    /// The xDS server, for reports on streams.
+    #[must_use]
+    pub fn xds(&self) -> &Server {
+        &self.xds
+    }
+
+    /// Lets clients go to another server, stops, and closes what is on disk.
+    pub async fn stop(self) {
+        info!("stopping");
+        self.xds.shut_down(DRAIN).await;
+        // Nobody tells or asks the driver anything any more, so it ends.
+        let Running {
+            asks,
+            sources,
+            driver,
+            ..
+        } = self;
+        drop((asks, sources));
+        let ended = tokio::task::spawn_blocking(|| driver.join()).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            error!("the driver has panicked");
+        }
+    }
+}
+
+/// The driver has a thread of its own: it computes, and waits for the disk.
+fn run(
+    driver: Driver,
+    events: mpsc::Receiver<Event>,
+    asks: mpsc::Receiver<Ask>,
+) -> anyhow::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    let thread = std::thread::Builder::new().name("driver".to_owned());
+    Ok(thread.spawn(move || runtime.block_on(driver.run(events, asks)))?)
+}
+
+async fn sources(
+    flags: &Flags,
+    events: &mpsc::Sender<Event>,
+    health: &Health,
+) -> anyhow::Result<Sources> {
+    let mut sources = Sources::default();
+    for cluster in &flags.cluster {
+        let client = kubernetes::connect(&cluster.access)
+            .await
+            .with_context(|| format!("cluster `{}`", cluster.name))?;
+        let timing = kubernetes::Timing::default();
+        let watching =
+            kubernetes::watch(&cluster.name, &client, &Kind::ALL, timing, events, health);
+        sources._clusters.push(watching);
+        info!(cluster = %cluster.name, "watching a cluster");
+    }
+    if let Some(folder) = &flags.files {
+        let looking = files::watch(&flags.local(), folder, files::INTERVAL, events, health);
+        sources._files = Some(looking);
+        info!(folder = %folder.display(), "watching a folder");
+    }
+    Ok(sources)
+}
+
+/// The first of the clusters is the policy cluster.
+fn mesh(clusters: &[(ClusterName, String)]) -> anyhow::Result<Mesh> {
+    let ((first, domain), others) = clusters.split_first().context("no cluster")?;
+    let mesh = Mesh::new(first.clone(), domain);
+    Ok(others
+        .iter()
+        .fold(mesh, |mesh, (name, domain)| mesh.with(name.clone(), domain)))
+}
+
+fn security(flags: &Flags) -> Security {
+    match (&flags.certificate, &flags.key, &flags.authorities) {
+        (Some(certificate), Some(key), Some(authorities)) => Security::Tls(TlsFiles {
+            certificate: certificate.clone(),
+            key: key.clone(),
+            client_authorities: Some(authorities.clone()),
+        }),
+        _ => Security::Plaintext,
+    }
+}
+
+/// A number that no other process has.
+fn random() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}
