@@ -251,7 +251,7 @@ pub(crate) fn grpc_send(token: u32, message: &[u8], end_of_stream: bool) -> Resu
 }
 
 pub(crate) fn grpc_stream(
-    cluster: &str,
+    target: &[u8],
     service: &str,
     method: &str,
     metadata: &[u8],
@@ -261,8 +261,8 @@ pub(crate) fn grpc_stream(
         // SAFETY: as above.
         unsafe {
             proxy_grpc_stream(
-                cluster.as_ptr(),
-                cluster.len(),
+                target.as_ptr(),
+                target.len(),
                 service.as_ptr(),
                 service.len(),
                 method.as_ptr(),

@@ -81,6 +81,8 @@ mod context;
 mod export;
 mod filter;
 mod filter_state;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod grpc_service;
 mod memory;
 mod metric;
 pub mod pairs;

@@ -367,12 +367,13 @@ pub trait Queues {
 /// gRPC streams that a root context opens. Answers come by `on_grpc_receive` and
 /// `on_grpc_close`, in the root context.
 pub trait GrpcStreams {
-    /// Opens a stream to a method of a service, in a cluster that the proxy knows by name.
+    /// Opens a stream to a method of a service, in a cluster that the proxy knows by name. The
+    /// `:authority` is what follows the last `|` in that name.
     ///
     /// # Errors
     ///
-    /// [`Status::ParseFailure`] for an unknown cluster, [`Status::InternalFailure`] if the
-    /// stream could not be opened.
+    /// [`Status::InternalFailure`] if the stream could not be opened, for an unknown cluster for
+    /// instance.
     fn open_grpc_stream(
         &self,
         cluster: &str,

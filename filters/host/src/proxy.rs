@@ -9,7 +9,8 @@ use crate::ports::{
     StreamToken, Streams, Timer,
 };
 use crate::{
-    ContextId, Counter, Declaration, Gauge, HeaderMap, Histogram, LocalReply, Status, abi, pairs,
+    ContextId, Counter, Declaration, Gauge, HeaderMap, Histogram, LocalReply, Status, abi,
+    grpc_service, pairs,
 };
 
 /// The proxy that this module runs in.
@@ -201,7 +202,8 @@ impl GrpcStreams for Proxy {
         metadata: &[(&str, &str)],
     ) -> Result<StreamToken, Status> {
         let metadata = pairs::encode(metadata)?;
-        abi::grpc_stream(cluster, service, method, &metadata).map(StreamToken)
+        let target = grpc_service::encode(cluster);
+        abi::grpc_stream(&target, service, method, &metadata).map(StreamToken)
     }
 
     fn send_grpc_message(
