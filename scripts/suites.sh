@@ -49,7 +49,7 @@ readonly ENVOY_TARGETS=(envoy_config envoy_rig host_conformance envoy_render)
 readonly KUBERNETES_TARGETS=(kubernetes)
 
 # The targets of the policy server with `test = false`: they need everything.
-readonly SERVER_TARGETS=(enforced)
+readonly SERVER_TARGETS=(kubernetes_sources enforced)
 
 suite_format() {
     setup 'rustfmt' need_subcommand fmt rustfmt
