@@ -43,7 +43,7 @@ readonly SUITES=(
 # suite of its name.
 readonly WASM_TARGETS=(sdk_examples module_agrees shop delivery)
 readonly OWN_SUITES=(demo envoy_discovery envoy_http envoy_network hostile same_verdict)
-readonly ENVOY_TARGETS=(envoy_config envoy_rig host_conformance envoy_render)
+readonly ENVOY_TARGETS=(envoy_config envoy_rig host_conformance envoy_render envoy_delivery)
 
 # Those that need the folder of a Kubernetes API server in MESHWALL_KUBERNETES.
 readonly KUBERNETES_TARGETS=(kubernetes)
