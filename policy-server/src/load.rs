@@ -6,9 +6,6 @@
 //! of namespaces that none has at first, one lets the pods of a monitoring application in. So a pod
 //! that changes concerns a handful of programs, and some changes concern all of them.
 //!
-//! Egress rules have numbers of ports. A name would ask for all pods of the mesh that have a port of
-//! that name, in every program that mentions it.
-//!
 //! The same numbers give the same objects.
 
 use meshwall_policy::document::types::API_VERSION;
@@ -160,7 +157,7 @@ impl Load {
                         "name": "own",
                         "action": "Allow",
                         "to": [{"serviceAccounts": [app(1), app(6)]}],
-                        "operations": [{"ports": [8080]}],
+                        "operations": [{"ports": ["http"]}],
                     },
                     {
                         "name": "database",

@@ -197,7 +197,7 @@ impl PeerTable {
 
     /// The table of no peers for a program that refers to no peer sets.
     pub fn empty() -> PeerTable {
-        let bytes = PeerTableBuilder::new(sets_digest(std::iter::empty())).finish();
+        let bytes = PeerTableBuilder::new(sets_digest(std::iter::empty())).finish(|_| true);
         PeerTable {
             members_at: bytes.len(),
             peers_at: bytes.len(),
@@ -328,9 +328,9 @@ impl PeerTableBuilder {
             .or_insert_with(|| (principal.to_owned(), sets.clone()));
     }
 
-    /// Writes the table. Peers without sets have served to find doubts; lookups need them not.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
-        self.peers.retain(|_, (_, sets)| !sets.is_empty());
+    /// Writes the table of those whose sets matter. The others have served to find doubts.
+    pub(crate) fn finish(mut self, matter: impl Fn(&BTreeSet<u32>) -> bool) -> Vec<u8> {
+        self.peers.retain(|_, (_, sets)| matter(sets));
         let lists: Vec<Vec<u32>> = self
             .peers
             .values()

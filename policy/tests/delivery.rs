@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use meshwall_policy::bundle::{MAX_PEER_TABLE_BYTES, MAX_PROGRAM_BYTES};
-use meshwall_policy::compile::peer_table;
+use meshwall_policy::compile::{PeerSets, peer_table};
 use meshwall_policy::delivery::{
     ChunkId, ChunkRef, Delivery, MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_INLINE_BYTES, Manifest,
     ManifestError, Part,
@@ -182,10 +182,10 @@ fn inventory(pods: u32) -> Inventory {
 #[test]
 fn a_pod_that_comes_changes_few_chunks_of_the_peers_and_none_of_the_program() {
     let program = vec![1; 100_000];
-    let sets = [PeerSet::Labels {
+    let sets = PeerSets::from(vec![PeerSet::Labels {
         namespaces: NamespaceScope::All,
         pods: LabelSelector::default(),
-    }];
+    }]);
     let table = |pods| peer_table(&sets, &inventory(pods)).unwrap();
     let (before, after) = (table(10_000), table(10_001));
     let before = Delivery::new(&program, &before).unwrap();

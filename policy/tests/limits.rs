@@ -10,7 +10,7 @@ use meshwall_policy::bundle::{
 use meshwall_policy::compile::{CompileError, PeerTableError, compile, peer_table};
 use meshwall_policy::document::{Set, parse};
 use meshwall_policy::inventory::{Inventory, Workload};
-use meshwall_policy::spec::{Config, Direction, PeerSet, Policy};
+use meshwall_policy::spec::{Config, Direction, Policy};
 
 /// Bytes of a peer in a peer table.
 const PEER_BYTES: usize = 32;
@@ -63,8 +63,7 @@ fn peers(addresses: usize, account: usize) -> Result<Vec<u8>, PeerTableError> {
         workloads: vec![front],
         ..Inventory::default()
     };
-    let sets: &[PeerSet] = &compiled.sets;
-    peer_table(sets, &inventory)
+    peer_table(&compiled.sets, &inventory)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! A set is found by the namespace that it names or by a label that it requires, so that a pod that
 //! changes is held against the few sets that could have it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use meshwall_policy::inventory::Workload;
 use meshwall_policy::spec::{
@@ -31,16 +31,24 @@ pub(super) struct Sets {
 struct Set {
     set: PeerSet,
     members: BTreeSet<PodId>,
-    tables: BTreeSet<TableId>,
+    /// Tables that ask for the set, and whether it decides there who has a row.
+    tables: BTreeMap<TableId, bool>,
 }
 
 impl Sets {
-    /// Adds a set for a peer table that asks for it.
-    pub(super) fn add(&mut self, set: &PeerSet, table: TableId, world: &World) -> SetId {
+    /// Adds a set for a peer table that asks for it. `decides`: whether its members have a row
+    /// there in any case.
+    pub(super) fn add(
+        &mut self,
+        set: &PeerSet,
+        table: TableId,
+        decides: bool,
+        world: &World,
+    ) -> SetId {
         let id = self.ids.get(set).copied();
         let id = id.unwrap_or_else(|| self.register(set, world));
         if let Some(known) = self.sets.get_mut(&id) {
-            known.tables.insert(table);
+            known.tables.insert(table, decides);
         }
         id
     }
@@ -66,7 +74,7 @@ impl Sets {
         }
         self.finder.add(set, id);
         self.ids.insert(set.clone(), id);
-        let tables = BTreeSet::new();
+        let tables = BTreeMap::new();
         let set = set.clone();
         self.sets.insert(
             id,
@@ -152,9 +160,23 @@ impl Sets {
         set.into_iter().flat_map(|set| set.members.iter().copied())
     }
 
-    pub(super) fn tables(&self, set: SetId) -> impl Iterator<Item = TableId> {
-        let set = self.sets.get(&set);
-        set.into_iter().flat_map(|set| set.tables.iter().copied())
+    /// The tables in which members of one of these sets have rows.
+    pub(super) fn decided<'a>(
+        &self,
+        sets: impl IntoIterator<Item = &'a SetId>,
+    ) -> BTreeSet<TableId> {
+        let sets = sets.into_iter().filter_map(|set| self.sets.get(set));
+        let tables = sets.flat_map(|set| &set.tables);
+        tables
+            .filter(|(_, decides)| **decides)
+            .map(|(table, _)| *table)
+            .collect()
+    }
+
+    /// Whether a table asks for one of these sets.
+    pub(super) fn concern(&self, sets: &BTreeSet<SetId>, table: TableId) -> bool {
+        let mut sets = sets.iter().filter_map(|set| self.sets.get(set));
+        sets.any(|set| set.tables.contains_key(&table))
     }
 
     pub(super) fn len(&self) -> usize {

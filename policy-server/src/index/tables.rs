@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use meshwall_policy::compile::{Member, PeerTableError, peer_table_of};
+use meshwall_policy::compile::{Member, PeerSets, PeerTableError, peer_table_of};
 use meshwall_policy::spec::PeerSet;
 
 use super::publish::Part;
@@ -22,7 +22,7 @@ pub(super) struct TableId(u32);
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     tables: HashMap<TableId, Table>,
-    ids: HashMap<Vec<PeerSet>, TableId>,
+    ids: HashMap<PeerSets, TableId>,
     free: Vec<TableId>,
     /// Tables to make again in this update.
     stale: BTreeSet<TableId>,
@@ -30,8 +30,10 @@ pub(super) struct Tables {
 
 #[derive(Debug)]
 struct Table {
-    names: Vec<PeerSet>,
+    names: PeerSets,
     sets: Vec<SetId>,
+    /// Where each set stands in the list of the program.
+    positions: HashMap<SetId, u32>,
     /// Number of programs that use it.
     programs: usize,
     part: Option<Result<Part, PeerTableError>>,
@@ -39,12 +41,7 @@ struct Table {
 
 impl Tables {
     /// The table for a list of sets, for one more program.
-    pub(super) fn acquire(
-        &mut self,
-        list: Vec<PeerSet>,
-        sets: &mut Sets,
-        world: &World,
-    ) -> TableId {
+    pub(super) fn acquire(&mut self, list: PeerSets, sets: &mut Sets, world: &World) -> TableId {
         let id = match self.ids.get(&list) {
             Some(id) => *id,
             None => self.add(list, sets, world),
@@ -55,18 +52,26 @@ impl Tables {
         id
     }
 
-    fn add(&mut self, list: Vec<PeerSet>, sets: &mut Sets, world: &World) -> TableId {
+    fn add(&mut self, list: PeerSets, sets: &mut Sets, world: &World) -> TableId {
         let id = self
             .free
             .pop()
             .unwrap_or_else(|| TableId(u32::try_from(self.tables.len()).unwrap_or(u32::MAX)));
-        let numbers = list.iter().map(|set| sets.add(set, id, world)).collect();
+        let numbers: Vec<SetId> = (0..)
+            .zip(list.iter())
+            .map(|(position, set)| {
+                let decides = list.deciding().contains(&position);
+                sets.add(set, id, decides, world)
+            })
+            .collect();
+        let positions = numbers.iter().copied().zip(0..).collect();
         self.ids.insert(list.clone(), id);
         self.tables.insert(
             id,
             Table {
                 names: list,
                 sets: numbers,
+                positions,
                 programs: 0,
                 part: None,
             },
@@ -173,19 +178,19 @@ impl Table {
         peer_table_of(&self.names, &mut rows).map(Part::new)
     }
 
-    /// The positions of its sets to which each pod belongs.
+    /// The pods that have rows, with the positions of all sets of the table to which they belong.
     fn members(&self, sets: &Sets) -> BTreeMap<PodId, Vec<u32>> {
-        let mut pairs = Vec::new();
-        for (position, set) in (0_u32..).zip(&self.sets) {
-            pairs.extend(sets.members(*set).map(|pod| (pod, position)));
-        }
-        pairs.sort_unstable();
-        let pods = pairs.chunk_by(|(a, _), (b, _)| a == b);
-        pods.filter_map(|of_pod| {
-            let (pod, _) = of_pod.first()?;
-            Some((*pod, of_pod.iter().map(|(_, position)| *position).collect()))
-        })
-        .collect()
+        let deciding = self.names.deciding().iter();
+        let deciding = deciding.filter_map(|position| self.sets.get(*position as usize));
+        let pods: BTreeSet<PodId> = deciding.flat_map(|set| sets.members(*set)).collect();
+        let lists = pods.into_iter().map(|pod| {
+            let positions = sets.of_pod(pod).iter();
+            let positions = positions.filter_map(|set| self.positions.get(set).copied());
+            let mut positions: Vec<u32> = positions.collect();
+            positions.sort_unstable();
+            (pod, positions)
+        });
+        lists.collect()
     }
 }
 

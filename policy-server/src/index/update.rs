@@ -79,17 +79,16 @@ impl Index {
         for pod in pods {
             let resettled = self.world.settle(*pod);
             let (held, differing) = self.sets.settle(*pod, &self.world);
-            let touched = if resettled.moved { &held } else { &differing };
-            for set in touched {
-                self.tables.invalidate(self.sets.tables(*set));
+            let mut tables = self.sets.decided(&held);
+            if !resettled.moved {
+                tables.retain(|table| self.sets.concern(&differing, *table));
             }
             if resettled.moved || !differing.is_empty() {
                 for rival in &resettled.rivals {
-                    for set in self.sets.of_pod(*rival) {
-                        self.tables.invalidate(self.sets.tables(*set));
-                    }
+                    tables.extend(self.sets.decided(self.sets.of_pod(*rival)));
                 }
             }
+            self.tables.invalidate(tables);
             ports.extend(resettled.ports);
         }
         ports

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use meshwall_mesh_config::inventory::{Why, read_namespace, read_pod};
 use meshwall_policy::compile::{
-    Member, Target, compile, compile_selected, peer_table, peer_table_of, select,
+    Member, PeerSets, Target, compile, compile_selected, peer_table, peer_table_of, select,
 };
 use meshwall_policy::document::{Document, from_value};
 use meshwall_policy::inventory::{Inventory, Workload};
-use meshwall_policy::spec::{Config, PeerSet, Policy, Tier};
+use meshwall_policy::spec::{Config, Policy, Tier};
 use meshwall_policy_server::index::{DefinitionKey, Kind, ObjectKey, WorkloadKey};
 use serde_json::Value;
 
@@ -50,7 +50,7 @@ pub(crate) enum Standing {
 #[derive(Clone, Debug)]
 struct Program {
     bytes: Vec<u8>,
-    sets: Vec<PeerSet>,
+    sets: PeerSets,
 }
 
 pub(crate) struct Model {
@@ -330,7 +330,7 @@ fn contradicts(one: Option<&Meaning>, other: Option<&Meaning>) -> bool {
 }
 
 /// The plain peer table; across clusters, where the plain one does not reach, by its rule.
-fn peers(sets: &[PeerSet], inventories: &BTreeMap<&str, Inventory>) -> Vec<u8> {
+fn peers(sets: &PeerSets, inventories: &BTreeMap<&str, Inventory>) -> Vec<u8> {
     if let [inventory] = inventories.values().collect::<Vec<_>>()[..] {
         return peer_table(sets, inventory).unwrap();
     }
@@ -338,7 +338,7 @@ fn peers(sets: &[PeerSet], inventories: &BTreeMap<&str, Inventory>) -> Vec<u8> {
     for inventory in inventories.values() {
         for workload in &inventory.workloads {
             let holds = (0..)
-                .zip(sets)
+                .zip(sets.iter())
                 .filter(|(_, set)| set.contains(workload, inventory));
             let sets: BTreeSet<u32> = holds.map(|(position, _)| position).collect();
             for address in &workload.addresses {

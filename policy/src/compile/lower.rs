@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use zerocopy::little_endian::U32;
 
 use super::index::ClauseEntry;
+use super::sets::Asked;
 use super::{CompileError, Compiler, MAX_PATTERN_BYTES, Place, Problem, regex};
 use crate::peers::mapped;
 use crate::program::FieldCode;
@@ -21,12 +22,13 @@ use crate::spec::{
 const SCHEME: &str = "spiffe://";
 
 impl<'a> Compiler<'a> {
+    /// Lowers a predicate. What it asks of the peer's sets, if it does.
     pub(super) fn predicate(
         &mut self,
         place: &Place<'a>,
         predicate: &Predicate,
         entry: &mut ClauseEntry<'_>,
-    ) -> Result<(), CompileError> {
+    ) -> Result<Option<Asked>, CompileError> {
         let Predicate {
             field,
             patterns,
@@ -86,7 +88,9 @@ impl<'a> Compiler<'a> {
             ),
             patterns: span_from(&self.writer.patterns, first),
         });
-        Ok(())
+        let asks = matches!(patterns, Patterns::Sets(_));
+        let negated = *negated;
+        Ok(asks.then_some(Asked { sets, negated }))
     }
 
     fn push(&mut self, kind: u32, a: u32, b: u32) {
@@ -177,7 +181,7 @@ impl<'a> Compiler<'a> {
             return *known;
         }
         let stored = index(self.sets.len());
-        self.sets.push(set.clone());
+        self.sets.add(set.clone());
         self.set_indexes.insert(set.clone(), stored);
         stored
     }

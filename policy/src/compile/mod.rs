@@ -9,6 +9,7 @@ mod index;
 mod lower;
 mod peers;
 mod regex;
+mod sets;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use zerocopy::little_endian::{I64, U16, U32};
 pub use error::{CompileError, PeerTableError, Problem};
 pub(crate) use index::{HASH_SEED, contains};
 pub use peers::{Member, peer_table, peer_table_of};
+pub use sets::PeerSets;
 pub use target::{NamedPorts, Target};
 
 use crate::bundle::MAX_PROGRAM_BYTES;
@@ -51,7 +53,7 @@ pub struct Compiled {
     /// The program, for [`crate::program::Program::load`].
     pub program: Vec<u8>,
     /// The peer sets that the program refers to, in its order; [`peer_table`] answers for them.
-    pub sets: Vec<PeerSet>,
+    pub sets: PeerSets,
 }
 
 /// Compiles what applies to one workload.
@@ -100,7 +102,7 @@ pub fn compile_selected(
         target,
         writer: Writer::default(),
         documents: BTreeMap::new(),
-        sets: Vec::new(),
+        sets: PeerSets::default(),
         set_indexes: BTreeMap::new(),
         regexes: BTreeMap::new(),
     };
@@ -127,7 +129,7 @@ struct Compiler<'a> {
     target: &'a Target,
     writer: Writer,
     documents: BTreeMap<&'a ObjectRef, U32>,
-    sets: Vec<PeerSet>,
+    sets: PeerSets,
     set_indexes: BTreeMap<PeerSet, U32>,
     regexes: BTreeMap<String, U32>,
 }
@@ -253,10 +255,12 @@ impl<'a> Compiler<'a> {
                 let clause = self.writer.clauses.len() - first_clause;
                 let mut entry = index_builder.clause(clause);
                 let all = peer.iter().chain(operation).chain(&place.rule.conditions);
+                let mut asked = Vec::new();
                 for predicate in all {
-                    self.predicate(&place, predicate, &mut entry)?;
+                    asked.extend(self.predicate(&place, predicate, &mut entry)?);
                 }
                 entry.finish();
+                self.sets.matter_to(&asked);
                 self.writer.clauses.push(Clause {
                     rule: rule_index,
                     predicates: span_from(&self.writer.predicates, first),

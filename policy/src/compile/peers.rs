@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::PeerTableError;
+use super::{PeerSets, PeerTableError};
 use crate::bundle::MAX_PEER_TABLE_BYTES;
 use crate::inventory::{Inventory, Workload};
 use crate::peers::{self, PeerTableBuilder, mapped, sets_digest};
@@ -12,17 +12,18 @@ use crate::spec::{
     Field, LabelOperator, LabelRequirement, LabelSelector, NamespaceScope, PeerSet, StringPattern,
 };
 
-/// The peer table for the sets of a program. Only workloads that belong to a set are in it.
+/// The peer table for the sets of a program. Only workloads that matter to it are in it
+/// ([`PeerSets::deciding`]).
 ///
 /// # Errors
 ///
 /// If it would be larger than a filter accepts.
-pub fn peer_table(sets: &[PeerSet], inventory: &Inventory) -> Result<Vec<u8>, PeerTableError> {
+pub fn peer_table(sets: &PeerSets, inventory: &Inventory) -> Result<Vec<u8>, PeerTableError> {
     let names: Vec<String> = sets.iter().map(PeerSet::to_string).collect();
     let mut table = PeerTableBuilder::new(sets_digest(names.iter().map(String::as_str)));
     for workload in &inventory.workloads {
         let members: BTreeSet<u32> = (0..)
-            .zip(sets)
+            .zip(sets.iter())
             .filter(|(_, set)| set.contains(workload, inventory))
             .map(|(index, _)| index)
             .collect();
@@ -30,7 +31,7 @@ pub fn peer_table(sets: &[PeerSet], inventory: &Inventory) -> Result<Vec<u8>, Pe
             table.insert(*address, &workload.principal(), &members);
         }
     }
-    checked(table.finish(), sets, |set| {
+    checked(table.finish(|members| sets.matters(members)), sets, |set| {
         let workloads = inventory.workloads.iter();
         let members = workloads.filter(|workload| set.contains(workload, inventory));
         members.map(|workload| workload.addresses.len()).sum()
@@ -58,14 +59,14 @@ pub struct Member<'a> {
 ///
 /// If it would be larger than a filter accepts.
 pub fn peer_table_of(
-    sets: &[PeerSet],
+    sets: &PeerSets,
     members: &mut [Member<'_>],
 ) -> Result<Vec<u8>, PeerTableError> {
     members.sort_unstable_by_key(|member| mapped(member.address));
     let rows = members
         .chunk_by(|a, b| mapped(a.address) == mapped(b.address))
         .filter_map(|same| match same {
-            [one] if !one.sets.is_empty() => Some(peers::Row {
+            [one] if sets.matters(one.sets) => Some(peers::Row {
                 address: mapped(one.address),
                 principal: one.principal,
                 sets: one.sets,
