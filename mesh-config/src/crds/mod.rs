@@ -2,7 +2,7 @@
 //!
 //! `mesh-config/crds/` holds what [`all`] returns, for those who install; a test compares the two.
 //! The schemas are those that the reader of documents holds a document against, as far as a
-//! structural schema can say it ([`structural`]). They never refuse what the reader takes, so that a
+//! structural schema can say it (`structural.rs`). They never refuse what the reader takes, so that a
 //! policy that passed `meshwall check` can be stored, and they refuse early what is of the wrong
 //! type or misses a field.
 //!

@@ -18,6 +18,13 @@ impl Process {
         self.0.id()
     }
 
+    /// Ends it, if it has not ended already.
+    pub(super) fn kill(&mut self) {
+        // Both fail only if it has.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
     /// The exit status, if it has ended.
     pub(super) fn status(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().ok().flatten()
@@ -26,9 +33,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        self.kill();
     }
 }
 

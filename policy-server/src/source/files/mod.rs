@@ -5,7 +5,7 @@
 //! of changes is silent on network file systems and in some containers, and a folder that is
 //! replaced as a whole, as Kubernetes does with a mounted ConfigMap, has to be looked at anyway.
 //!
-//! What is there counts when it is at rest ([`scan`]): a file that is being written may be a policy
+//! What is there counts when it is at rest (`scan.rs`): a file that is being written may be a policy
 //! with half of its rules. A file that cannot be read, or not understood, keeps what it said; a
 //! folder that is gone does, too. Each change is told as a whole.
 

@@ -2,13 +2,17 @@
 //!
 //! Each kind has a task of its own ([`watch`]), so that neither another cluster nor another kind
 //! waits for one that is slow, dead, or answers and says nothing. What a task asks next is decided
-//! in [`reflector`], without connections; how it asks, and for how long it waits, is in
-//! [`transport`].
+//! in `reflector.rs`, without connections; how it asks, and for how long it waits, is in
+//! `transport.rs`.
 //!
 //! A definition of our kinds that is not installed is no failure: then there is no object of the
 //! kind, and it is asked for again. But an API server that has just started answers as if they were
 //! not there, and so would one that lost them for a moment; so the kind counts as absent only if the
 //! server says that its definition is. Until then, what was told holds.
+//!
+//! What a source has to be allowed: to list and watch `namespaces`, `pods`, `services` and
+//! `serviceaccounts`, and the three kinds of `meshwall.io`; and to get
+//! `customresourcedefinitions.apiextensions.k8s.io`. It writes nothing.
 
 mod backoff;
 mod connect;

@@ -52,7 +52,9 @@ impl Watching {
             let gone = Failure::new(410, "too old resource version: 1 (2)");
             return lines.send(Ok(line("ERROR", &gone.to_json()))).await;
         }
-        let deadline = Instant::now() + self.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        // Who is silent does not say that it is over, either.
+        let timeout = self.timeout.filter(|_| self.fault != Some(Fault::Silence));
+        let deadline = Instant::now() + timeout.unwrap_or(DEFAULT_TIMEOUT);
         let mut changed = shared.changed.subscribe();
         let mut progress = Progress::new(&self, &shared.state());
         loop {

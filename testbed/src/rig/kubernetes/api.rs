@@ -30,6 +30,12 @@ impl Api {
         }
     }
 
+    /// Where the server listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Sends a request, and gives the answer whatever it is.
     ///
     /// # Errors

@@ -84,21 +84,21 @@ impl Launch {
         let mut attempt = 1;
         loop {
             let port = free_port().map_err(Error::Port)?;
-            let mut server = self.start_server(folder.path(), storage, port)?;
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let api = Api::new(client.clone(), address, token(ADMIN));
-            let ready = self.wait(&mut server, deadline, async |_| is_ready(&api).await);
-            match ready.await {
+            match self.serve(folder.path(), storage, &api, deadline).await {
                 Err(Error::Ended { log, .. })
                     if attempt < ATTEMPTS && log.contains("address already in use") =>
                 {
                     attempt += 1;
                 }
                 Err(error) => return Err(error),
-                Ok(()) => {
+                Ok(server) => {
                     return Ok(Kubernetes {
                         server,
                         _etcd: etcd,
+                        launch: self.clone(),
+                        storage,
                         address,
                         authority,
                         client,
@@ -107,6 +107,20 @@ impl Launch {
                 }
             }
         }
+    }
+
+    /// Starts the API server where `api` will find it, and waits until it is ready.
+    async fn serve(
+        &self,
+        folder: &Path,
+        storage: SocketAddr,
+        api: &Api,
+        deadline: Instant,
+    ) -> Result<Server, Error> {
+        let mut server = self.start_server(folder, storage, api.address().port())?;
+        self.wait(&mut server, deadline, async |_| is_ready(api).await)
+            .await?;
+        Ok(server)
     }
 
     fn write_files(&self, folder: &Path, identity: &Identity) -> Result<(), Error> {
@@ -203,6 +217,8 @@ pub struct Kubernetes {
     // Dropped in this order: first the processes, then the folder that they write to.
     server: Server,
     _etcd: Server,
+    launch: Launch,
+    storage: SocketAddr,
     address: SocketAddr,
     authority: Authority,
     client: Client,
@@ -273,6 +289,23 @@ impl Kubernetes {
             "current-context": "rig",
         });
         write(format!("kubeconfig-{user}.json"), &config.to_string())
+    }
+
+    /// Kills the API server, and starts another with the same data in its place. It remembers
+    /// nothing of what happened before.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Launch::start`].
+    pub async fn restart(&mut self) -> Result<(), Error> {
+        self.server.process.kill();
+        let deadline = Instant::now() + self.launch.timeout;
+        let (folder, api) = (self.folder.path(), self.admin());
+        self.server = self
+            .launch
+            .serve(folder, self.storage, &api, deadline)
+            .await?;
+        Ok(())
     }
 
     /// The number of the API server's process.
