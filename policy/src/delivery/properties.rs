@@ -44,7 +44,7 @@ pub fn what_is_delivered_arrives(data: &[u8]) {
     let most = if seed.is_multiple_of(2) {
         MAX_INLINE_BYTES
     } else {
-        20 * MAX_INLINE_BYTES
+        5 * MAX_INLINE_BYTES
     };
     let (program, mut peers) = (part(most), part(most));
     let mut before: Option<Held> = None;
