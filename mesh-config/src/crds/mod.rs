@@ -10,7 +10,7 @@
 //! silence, before any admission webhook sees them, and a rule that lost the misspelt half of its
 //! conditions permits more than its author wrote. So every mapping keeps unknown fields
 //! (`x-kubernetes-preserve-unknown-fields`), and our reader refuses them in its own words. For the
-//! same reason, what is optional is kept if it is null.
+//! same reason, what is optional is kept if it is null (docs/adr/0012).
 //!
 //! Rules of Kubernetes' expression language (`x-kubernetes-validations`) are left out: API servers
 //! before 1.25 drop or refuse them, and what they could say is said by the reader.
