@@ -28,10 +28,23 @@
 //! have been listed once: a program without policies that are merely not known yet would permit
 //! what they deny. A workload whose program cannot be made keeps the one that it has, with a peer
 //! table that is kept up to date; one whose peer table is too large keeps both as they are; one that
-//! never had any gets none, and its proxy denies. See [`policies`] for policies that are refused.
+//! never had any gets none, and its proxy denies.
 //!
 //! A pod that is being deleted keeps its program until it is gone, because its proxy still runs, but
 //! no peer is taken for it.
+//!
+//! # What is refused
+//!
+//! Of a policy that cannot be read or compiled the last good version stays in force. If there never
+//! was one, and the object is in its first generation, nothing was in force and nothing is. If the
+//! object was changed before, a version that is not known here may be in force in proxies: what it
+//! may concern is *held* until it is corrected or deleted, and proxies keep what they have.
+//!
+//! Of definitions that contradict each other the first by rank is in force: that of the policy
+//! cluster before others, the older before the younger (`metadata.creationTimestamp`), then by
+//! name; so it does not matter in which order they come ([`Conflict`] lists the contradictions). A
+//! policy that is refused because its priority is taken keeps what it said when it was last in
+//! force, behind the one that has the place now, because dropping it could open what it denied.
 //!
 //! # Addresses
 //!
