@@ -23,6 +23,15 @@ pub(crate) const QUICK: Timing = Timing {
     longest_wait: Duration::from_millis(100),
 };
 
+/// Waits for those who want to know that nothing was missed: nothing is listed again for being
+/// quiet.
+pub(crate) const CALM: Timing = Timing {
+    answer: Duration::from_secs(10),
+    watch_seconds: 240,
+    silence: Duration::from_secs(90),
+    ..QUICK
+};
+
 type Told = BTreeMap<(ClusterName, Kind), BTreeMap<String, String>>;
 
 /// Sources, and what they have told.

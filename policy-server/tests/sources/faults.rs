@@ -1,5 +1,7 @@
 //! What an API server does wrong, and what is told nevertheless: in the end, what is there.
 
+use std::time::Instant;
+
 use meshwall_mesh_config::crds;
 use meshwall_policy_server::index::Kind;
 use meshwall_policy_server::source::State;
@@ -114,6 +116,47 @@ async fn a_compacted_store_leads_to_a_list() {
     assert!(
         !bed.names("east", Kind::Pod)
             .contains(&"Pod/shop/a".to_owned())
+    );
+}
+
+/// A bookmark says that nothing has happened: so a quiet watch is not taken for a dead one, and
+/// goes on from where the cluster is, and not from the last change of its kind.
+#[tokio::test]
+async fn bookmarks_keep_a_quiet_watch_alive_and_up_to_date() {
+    let (fake, mut bed) = bed().await;
+    let before = bed.of("east", Kind::Pod);
+    let changes = fake.seen().len();
+    for _ in 0..8 {
+        // Twice as long as silence may last, in all.
+        tokio::time::sleep(QUICK.silence / 4).await;
+        fake.bookmark();
+    }
+    fake.admin()
+        .create("/api/v1/namespaces", &json!({"metadata": {"name": "bank"}}))
+        .await
+        .unwrap();
+    bed.settles("east", &fake.admin()).await;
+    let then = Instant::now();
+    fake.bookmark();
+    bed.until("the bookmark is heard", |bed| {
+        bed.of("east", Kind::Pod).heard > Some(then)
+    })
+    .await;
+    fake.compact();
+    fake.cut_watches("pods");
+    happens(&fake, "late").await;
+    bed.settles("east", &fake.admin()).await;
+    let after = bed.of("east", Kind::Pod);
+    assert_eq!(after.lists, before.lists);
+    // The one watch that was cut.
+    assert!(after.failures <= before.failures + 1, "{after:?}");
+    let watches = asked(&fake.seen(), changes);
+    assert!(
+        watches
+            .iter()
+            .filter(|asked| asked.starts_with("watch"))
+            .count()
+            <= 3
     );
 }
 

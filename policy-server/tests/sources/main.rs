@@ -10,12 +10,12 @@ mod scenario;
 
 use meshwall_testbed::rig::fake_kubernetes::FakeKubernetes;
 
-use self::bed::{Bed, QUICK, client};
+use self::bed::{Bed, CALM, client};
 
 #[tokio::test]
 async fn what_happens_in_a_cluster_is_told() {
     let fake = FakeKubernetes::start().await.unwrap();
     let mut bed = Bed::new();
-    bed.watch("east", &client(&fake.url()), QUICK);
+    bed.watch("east", &client(&fake.url()), CALM);
     scenario::play(&mut bed, "east", &fake.admin()).await;
 }

@@ -69,6 +69,11 @@ pub(crate) async fn play(bed: &mut Bed, cluster: &str, api: &Api) {
     bed.settles(cluster, api).await;
     assert_eq!(bed.names(cluster, Kind::Pod), ["Pod/shop/web"]);
 
+    // All of that was heard of as it happened.
+    for kind in [Kind::Pod, Kind::Namespace, Kind::ServiceAccount] {
+        assert_eq!(bed.of(cluster, kind).lists, 1, "{kind}");
+    }
+
     // With the definitions go the policies.
     for definition in crds::all() {
         let name = format!("{}.meshwall.io", definition.plural);
