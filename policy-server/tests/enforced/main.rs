@@ -7,6 +7,7 @@
 mod sidecar;
 
 mod cluster;
+mod delay;
 mod identity;
 mod mesh;
 mod restart;
