@@ -8,11 +8,12 @@
 //! belongs to one of them, as Envoy wants it, and is opened from a tick: Envoy also configures
 //! virtual machines that it throws away.
 //!
-//! Envoy keeps an entry for each stream, and follows it when the root context ends. It must be
-//! gone by then, and the call that removes it is the one that resets the stream: so a stream that
-//! was closed is reset besides, in the callback that tells of the end, and not later. In the
-//! callback of a message the same call would leave Envoy with further messages for an entry that
-//! is no more; there the filter only remembers to reset the stream at the next tick.
+//! As its source has it (`source/extensions/common/wasm/context.cc`), Envoy keeps an entry for each
+//! stream, and follows it when the root context ends. It must be gone by then, and the call that
+//! removes it is the one that resets the stream: so a stream that was closed is reset besides, in
+//! the callback that tells of the end, and not later. In the callback of a message the same call
+//! would leave Envoy with further messages for an entry that is no more; there the filter only
+//! remembers to reset the stream at the next tick.
 
 mod backoff;
 mod bootstrap;

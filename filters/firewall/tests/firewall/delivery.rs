@@ -451,3 +451,26 @@ fn a_bundle_in_place_of_a_bootstrap_ends_the_stream() {
     rig.grpc_receive(ROOT, FIRST, &delivery(&everybody(), "2"));
     assert_eq!(rig.get(3, CONSOLE, "/v1/a"), Action::Pause);
 }
+
+#[test]
+fn another_server_is_another_session() {
+    let mut rig = Rig::delivered("http", &everybody());
+    let elsewhere = bootstrap("ingress", "Deny");
+    let elsewhere = String::from_utf8(elsewhere)
+        .unwrap()
+        .replace(CLUSTER, "elsewhere");
+    assert!(rig.await_under(NEW_ROOT, "http", elsewhere.as_bytes()));
+    assert_eq!(rig.get_under(NEW_ROOT, 2, FRONTEND), Action::Pause);
+    rig.tick(NEW_ROOT);
+    let streams = rig.proxy.grpc_streams();
+    assert_eq!(
+        (streams.len(), streams[1].cluster.as_str()),
+        (2, "elsewhere")
+    );
+    assert!(rig.sent(SECOND).remove(0).known.is_empty());
+    rig.grpc_receive(NEW_ROOT, SECOND, &delivery(&frontend_reads(), "1"));
+    assert_eq!(rig.get_under(NEW_ROOT, 3, FRONTEND), Action::Continue);
+    assert_eq!(rig.get_under(NEW_ROOT, 4, CONSOLE), Action::Pause);
+    // What is left of the old one has its own program.
+    assert_eq!(rig.get_under(ROOT, 5, CONSOLE), Action::Continue);
+}
