@@ -76,6 +76,12 @@ impl Channel {
         self.in_flight.is_none()
     }
 
+    /// The resources of the response that the client has not answered yet.
+    pub(crate) fn in_flight(&self) -> Vec<ResourceName> {
+        let versions = self.in_flight.iter().flat_map(|f| &f.versions);
+        versions.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Notes that a response was sent.
     pub(crate) fn sent(&mut self, nonce: Nonce, versions: Vec<(ResourceName, Version)>) {
         self.last = Some(nonce);

@@ -140,6 +140,14 @@ impl Channel {
         } else {
             Need::Always
         };
+        if is_set(&name) {
+            // What was unsubscribed before it arrived is kept by a client that now wants the set.
+            for sent in self.in_flight() {
+                if self.subscription.covers(&sent) && !self.held.contains(&sent) {
+                    self.due.add(sent, Need::Always);
+                }
+            }
+        }
         if name.is_wildcard() {
             self.due.add_all(need);
             if need == Need::Always {

@@ -140,9 +140,10 @@ impl Held {
 
     /// The state-of-the-world version of this: a hash of names and versions, and so the same on
     /// every stream and replica. What was refused is marked, because a client that comes back with
-    /// this version does not have it.
-    pub(crate) fn version(&self) -> Version {
+    /// this version does not have it. `is_all` is whether the client subscribes to all there is.
+    pub(crate) fn version(&self, is_all: bool) -> Version {
         state_version(
+            is_all,
             self.entries
                 .iter()
                 .map(|(name, e)| (name, &e.version, e.standing != Standing::Rejected)),
@@ -151,11 +152,14 @@ impl Held {
 }
 
 /// The version of resources that are given in the order of their names, each with whether the
-/// client has it.
+/// client has it. A client that asked for names has another version than one that asked for all,
+/// even if they have the same.
 pub(crate) fn state_version<'a>(
+    is_all: bool,
     resources: impl Iterator<Item = (&'a ResourceName, &'a Version, bool)>,
 ) -> Version {
     let mut hash = Sha256::new();
+    hash.update([u8::from(is_all)]);
     for (name, version, has) in resources {
         for text in [name.as_str(), version.as_str()] {
             hash.update((text.len() as u64).to_le_bytes());

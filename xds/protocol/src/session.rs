@@ -134,8 +134,9 @@ impl Session {
         let correlation = channel.correlate(&request.nonce);
         channel.answer(&request.nonce, request.error, &mut context);
         match request.ask {
-            // The client sends the whole subscription again when it has seen the last response.
-            Ask::State { .. } if correlation == Correlation::Stale => {}
+            // What crossed with a response says what the client wants, and is answered together
+            // with its next request. Anything else with an old nonce is out of order.
+            Ask::State { .. } if correlation == Correlation::Stale && channel.is_settled() => {}
             Ask::State { version, names } => {
                 channel.state(&version, &names, is_first, &mut context)?;
             }
@@ -206,17 +207,24 @@ impl Session {
 
     /// Sends what is due, in order, until the client has to answer.
     fn flush<V: View>(&mut self, view: &V, now: Instant, effects: &mut Vec<Effect>) {
-        // Each round but the last sends at least one response, and a type has one at a time.
+        // Each round but the last sends a response, of which a type has one at a time, or finds that
+        // there was nothing to send, for which another type may have waited.
         let mut progress = true;
         while progress {
             progress = false;
             for index in 0..self.channels.len() {
+                let was_due = self.is_due(index, now);
                 if let Some(response) = self.respond(index, view, now) {
                     effects.push(Effect::Send(response));
                     progress = true;
                 }
+                progress |= was_due && !self.is_due(index, now);
             }
         }
+    }
+
+    fn is_due(&self, index: usize, now: Instant) -> bool {
+        self.channels.get(index).is_some_and(|c| c.is_due(now))
     }
 
     fn respond<V: View>(&mut self, index: usize, view: &V, now: Instant) -> Option<Response> {
@@ -246,7 +254,7 @@ impl Session {
         Some(Response {
             type_url: channel.type_url.clone(),
             nonce,
-            version: is_state.then(|| channel.held.version()),
+            version: is_state.then(|| channel.held.version(channel.subscription.is_all())),
             resources: draft.items,
             removed: draft.removed.into_iter().collect(),
         })

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::channel::{Channel, Context, read_names};
-use crate::due::{Due, Need};
+use crate::due::Need;
 use crate::held::state_version;
 use crate::message::Effect;
 use crate::name::ResourceName;
@@ -81,10 +81,19 @@ impl Channel {
     }
 
     /// Whether the client, which comes from another stream with this version, has all that it asks
-    /// for. The version covers names as well, so a client that asks for more has another one.
+    /// for.
+    ///
+    /// Only a client that asks for everything can be known to: one that asks for names may have
+    /// dropped a resource of the version and want it again.
     fn is_resumed<V: View>(&mut self, version: &str, context: &mut Context<'_, V>) -> bool {
+        if !self.subscription.is_all() {
+            return false;
+        }
         let resources = self.subscribed(context.view);
-        let current = state_version(resources.values().map(|r| (&r.name, &r.version, true)));
+        let current = state_version(
+            true,
+            resources.values().map(|r| (&r.name, &r.version, true)),
+        );
         if resources.is_empty() || current.as_str() != version {
             return false;
         }
@@ -95,14 +104,6 @@ impl Channel {
             self.held
                 .resume(name, resource.version.clone(), ttl, context.now);
         }
-        for name in self.subscription.names() {
-            if let Some(resource) = context.view.resource(&self.type_url, name)
-                && resource.name != *name
-            {
-                self.aliases.insert(name.clone(), resource.name.clone());
-            }
-        }
-        self.due = Due::default();
         let type_url = self.type_url.clone();
         context.effects.push(Effect::Acked { type_url, versions });
         true

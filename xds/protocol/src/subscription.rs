@@ -39,6 +39,11 @@ impl Subscription {
         self.names.contains("*")
     }
 
+    /// Whether it is to all resources, and to none by its name.
+    pub(crate) fn is_all(&self) -> bool {
+        self.has_wildcard() && self.names.len() == 1
+    }
+
     /// Whether a resource of this name was asked for, by the name or by a collection.
     pub(crate) fn covers(&self, name: &ResourceName) -> bool {
         self.names.contains(name)

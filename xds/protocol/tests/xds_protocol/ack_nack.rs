@@ -154,8 +154,8 @@ fn the_version_is_of_the_resources_and_not_of_the_stream() {
 }
 
 #[test]
-fn a_client_that_comes_back_with_the_version_is_sent_nothing() {
-    for (type_url, names) in [(CDS, &[][..]), (EDS, &["a", "b"][..])] {
+fn a_client_of_all_that_comes_back_with_the_version_is_sent_nothing() {
+    for (type_url, names) in [(CDS, &[][..]), (EDS, &["*"])] {
         let mut stream = state().having(type_url, "a=1 b=1");
         stream.subscribe(type_url, names);
         let version = stream.version("1");
@@ -169,28 +169,42 @@ fn a_client_that_comes_back_with_the_version_is_sent_nothing() {
 }
 
 #[test]
-fn a_client_that_comes_back_and_asks_for_more_is_sent_all() {
-    let mut stream = state().having(EDS, "a=1 b=1");
-    stream.subscribe(EDS, &["a"]);
+fn a_client_of_all_that_comes_back_with_another_version_is_sent_all() {
+    let mut stream = state().having(CDS, "a=1 b=1");
+    stream.subscribe(CDS, &["*"]);
     let version = stream.version("1");
     let mut stream = stream.reconnected();
+    stream.change(CDS, "b=2");
     assert_eq!(
-        stream.resume(EDS, &["a", "b"], &version),
-        ["send eds #1 a=1 b=1"]
+        stream.resume(CDS, &["*"], &version),
+        ["send cds #1 a=1 b=2"]
     );
+}
+
+#[test]
+fn a_client_of_names_that_comes_back_is_sent_them() {
+    // It may have dropped what it asks for again, at the same version.
+    for names in [&["a"][..], &["a", "b"], &["*", "a"]] {
+        let mut stream = state().having(EDS, "a=1 b=1");
+        stream.subscribe(EDS, names);
+        let version = stream.version("1");
+        let mut stream = stream.reconnected();
+        let sent = stream.resume(EDS, names, &version);
+        assert!(sent[0].starts_with("send eds #1 a=1"), "{sent:?}");
+    }
 }
 
 #[test]
 fn a_client_that_refused_something_is_sent_it_on_the_next_stream() {
     let mut stream = state().having(EDS, "a=1 b=1");
-    stream.subscribe(EDS, &["a", "b"]);
-    stream.nack("1", &["a", "b"]);
+    stream.subscribe(EDS, &["*"]);
+    stream.nack("1", &["*"]);
     stream.change(EDS, "b=2");
-    stream.ack("2", &["a", "b"]);
+    stream.ack("2", &["*"]);
     let version = stream.version("2");
     let mut stream = stream.reconnected();
     assert_eq!(
-        stream.resume(EDS, &["a", "b"], &version),
+        stream.resume(EDS, &["*"], &version),
         ["send eds #1 a=1 b=2"]
     );
 }

@@ -121,3 +121,13 @@ fn an_answer_that_something_does_not_exist_is_not_a_removal() {
         ["send cds #8 -missing"]
     );
 }
+
+#[test]
+fn a_removal_does_not_wait_for_a_change_that_was_none() {
+    let mut stream = settled(delta());
+    assert_eq!(stream.change(LDS, "x=2"), ["send lds #7 x=2"]);
+    // It may have changed once more, but did not.
+    stream.change(LDS, "x=2");
+    assert!(stream.change(CDS, "-x").is_empty());
+    assert_eq!(stream.ack("7", &[]), ["acked lds x=2", "send cds #8 -x"]);
+}

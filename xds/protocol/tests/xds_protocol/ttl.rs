@@ -130,11 +130,11 @@ fn a_client_that_comes_back_is_renewed_at_once() {
         ["acked eds a=1", "send eds #1 a~1/10"]
     );
     let mut stream = state().having(EDS, "a=1/10").with_features(&TTL_FEATURES);
-    stream.subscribe(EDS, &["a"]);
+    stream.subscribe(EDS, &["*"]);
     let version = stream.version("1");
     let mut stream = stream.reconnected();
     assert_eq!(
-        stream.resume(EDS, &["a"], &version),
+        stream.resume(EDS, &["*"], &version),
         ["acked eds a=1", "send eds #1 a~1/10"]
     );
 }

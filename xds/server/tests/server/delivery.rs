@@ -97,27 +97,27 @@ async fn a_delta_client_that_comes_back_unchanged_is_sent_nothing() {
 }
 
 #[tokio::test]
-async fn a_state_client_that_comes_back_unchanged_is_sent_nothing() {
+async fn a_state_client_of_all_that_comes_back_unchanged_is_sent_nothing() {
     let (server, address) = plaintext().await;
     server.publish([set("n", "a", "1")]);
     let channel = connect(address).await;
-    let mut stream = State::open(&channel, Kind::Ads, want("n", &["a"]))
+    let mut stream = State::open(&channel, Kind::Ads, want("n", &["*"]))
         .await
         .unwrap();
-    let (_, version) = stream.accept(&["a"]).await;
+    let (_, version) = stream.accept(&["*"]).await;
     drop(stream);
 
     // Another server with the same resources.
     let (other, address) = plaintext().await;
     other.publish([set("n", "a", "1")]);
     let channel = connect(address).await;
-    let mut first = want("n", &["a"]);
+    let mut first = want("n", &["*"]);
     first.version_info = version;
     let mut stream = State::open(&channel, Kind::Ads, first).await.unwrap();
     until(|| other.counters().acks == 1).await;
     assert_eq!(other.counters().responses, 0);
     other.publish([set("n", "a", "2")]);
-    assert_eq!(stream.accept(&["a"]).await.0, "2");
+    assert_eq!(stream.accept(&["*"]).await.0, "2");
 }
 
 #[tokio::test]

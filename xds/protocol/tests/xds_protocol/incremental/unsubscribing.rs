@@ -72,3 +72,14 @@ fn a_first_request_that_only_unsubscribes_is_no_wildcard() {
     assert!(stream.unsubscribe(CDS, &["a"]).is_empty());
     assert!(stream.watched.is_empty());
 }
+
+#[test]
+fn what_crossed_with_its_unsubscription_is_told_of_under_a_wildcard() {
+    let mut stream = delta().having(CDS, "a=1");
+    stream.subscribe(CDS, &["a"]);
+    // The client does not have it yet, drops it, and then wants all: so it keeps it.
+    assert!(stream.unsubscribe(CDS, &["a"]).is_empty());
+    assert!(stream.change(CDS, "-a").is_empty());
+    assert!(stream.subscribe(CDS, &["*"]).is_empty());
+    assert_eq!(stream.ack("1", &[]), ["acked cds a=1", "send cds #2 -a"]);
+}
