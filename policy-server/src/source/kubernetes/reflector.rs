@@ -14,7 +14,9 @@
 //!   it, is asked for again, but not more than [`STALE_LISTS`] times: a store that was restored from
 //!   a backup is older for good.
 //! - Of a watch, what is older than what it told before is passed over.
-//! - Waits grow from failure to failure ([`Backoff`]), and begin anew with what works.
+//! - Waits grow from failure to failure ([`Backoff`]), and begin anew with an event or a watch that
+//!   lasts. A list that succeeds is not enough: where every watch fails, lists would be asked for as
+//!   fast as can be.
 //!
 //! Versions are numbers that grow within a kind (Kubernetes documentation, "Resource versions").
 //! Where they are none, they are taken as they come.
@@ -31,6 +33,9 @@ pub(super) const STALE_LISTS: u32 = 5;
 
 /// A watch that lasted so long and told nothing is no failure: nothing has happened.
 const LONG: Duration = Duration::from_secs(5);
+
+/// The longest that a server may ask to be left alone.
+const LONGEST_ASKED: Duration = Duration::from_secs(60);
 
 /// Objects of one page of a list.
 pub(super) const PAGE: u32 = 500;
@@ -163,7 +168,6 @@ impl<T> Reflector<T> {
         self.told = version;
         self.stale = 0;
         self.unfinished = 0;
-        self.backoff.reset();
         self.state = State::Watching {
             version: page.version,
             resumed: 0,
@@ -197,16 +201,18 @@ impl<T> Reflector<T> {
 
     /// Takes the end of a watch, which every watch has; how long to wait before the next request.
     pub(super) fn ended(&mut self, lasted: Duration) -> Duration {
-        if lasted >= LONG || self.resume() == 1 {
+        if lasted >= LONG {
+            self.backoff.reset();
             return Duration::ZERO;
         }
+        self.resume();
         self.backoff.next()
     }
 
     /// Takes the failure of a request; how long to wait before the next one.
     pub(super) fn failed(&mut self, failure: Failure) -> Duration {
         let wait = match failure {
-            Failure::Busy(Some(wait)) => wait.max(self.backoff.next()),
+            Failure::Busy(Some(wait)) => wait.min(LONGEST_ASKED).max(self.backoff.next()),
             Failure::Busy(None) | Failure::Gone | Failure::TooLarge | Failure::Other => {
                 self.backoff.next()
             }
@@ -235,18 +241,14 @@ impl<T> Reflector<T> {
         (Told::All(Vec::new()), self.backoff.longest())
     }
 
-    /// Goes on with a watch that told nothing, or lists if it was one too many. How many there
-    /// were in a row.
-    fn resume(&mut self) -> u32 {
-        let State::Watching { resumed, .. } = &mut self.state else {
-            return 0;
-        };
-        *resumed += 1;
-        let resumed = *resumed;
-        if resumed > RESUMPTIONS {
-            self.state = State::start();
+    /// Goes on with a watch that told nothing, or lists if it was one too many.
+    fn resume(&mut self) {
+        if let State::Watching { resumed, .. } = &mut self.state {
+            *resumed += 1;
+            if *resumed > RESUMPTIONS {
+                self.state = State::start();
+            }
         }
-        resumed
     }
 }
 

@@ -70,7 +70,7 @@ fn a_watch_goes_on_from_what_it_told() {
         object: "a",
     };
     assert_eq!(reflector.event(deleted), Told::Deleted("a"));
-    assert_eq!(reflector.ended(Duration::ZERO), Duration::ZERO);
+    assert!(reflector.ended(Duration::ZERO) <= SECOND);
     assert_eq!(reflector.next(), watch("12"));
     let bookmark = Event::Bookmark {
         version: "20".to_owned(),
@@ -149,8 +149,30 @@ fn waits_grow_until_something_works() {
     assert!(first <= SECOND && second > SECOND / 2 && second <= SECOND * 2);
     reflector.event(applied("11", "b"));
     assert!(reflector.failed(Failure::Other) <= SECOND);
+    let asked = reflector.failed(Failure::Busy(Some(SECOND * 50)));
+    assert_eq!(asked, SECOND * 50);
     let asked = reflector.failed(Failure::Busy(Some(SECOND * 100)));
-    assert_eq!(asked, SECOND * 100);
+    assert_eq!(asked, LONGEST_ASKED);
+}
+
+#[test]
+fn where_every_watch_fails_lists_become_rare() {
+    for fail in [
+        |reflector: &mut Reflector<_>| reflector.failed(Failure::Gone),
+        |reflector: &mut Reflector<_>| reflector.failed(Failure::Other),
+    ] {
+        let mut reflector = watching();
+        let mut last = Duration::ZERO;
+        for version in 11..60 {
+            last = fail(&mut reflector);
+            if reflector.next() == list() {
+                reflector.page(page(&version.to_string(), &["a"], None));
+            }
+        }
+        assert!(last >= SECOND * 15, "{last:?}");
+        reflector.ended(LONG);
+        assert!(reflector.failed(Failure::Other) <= SECOND);
+    }
 }
 
 #[test]
