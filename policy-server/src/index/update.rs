@@ -354,20 +354,6 @@ impl Index {
         update.changed.push((pod.key.clone(), enforced));
     }
 
-    /// Gives what a workload enforces a new edition, for a proxy that comes with another version
-    /// than the present one: it may have been elsewhere, and have had these bytes before.
-    pub fn reissue(&mut self, key: &WorkloadKey) -> Option<Enforced> {
-        let assignment = self.assignments.get_mut(&self.world.id(key)?)?;
-        let enforced = assignment.published.as_mut()?;
-        let content = enforced.version();
-        let before = self.updates;
-        self.updates = before.saturating_add(1);
-        enforced.edition = self.editions.issue(content, Some(before), self.updates);
-        self.editions.leave(content);
-        assignment.changed = Some(self.updates);
-        Some(enforced.clone())
-    }
-
     /// What is said about these definitions, as far as it is something else.
     fn report(&mut self, definitions: &BTreeSet<DefinitionKey>) -> Vec<Report> {
         if definitions.is_empty() {
