@@ -10,3 +10,4 @@ pub mod publish;
 pub mod server;
 pub mod source;
 pub mod state;
+pub mod telemetry;
