@@ -29,7 +29,7 @@ readonly SUITES=(
     'hostile|what attackers send, to a real Envoy|wasm toolchain, Envoy|6 min, 35 s|yes'
     'same_verdict|3,700 questions to library, test bed and Envoy|wasm toolchain, Envoy|5 min, 45 s|yes'
     'demo|the demonstration, with Envoys and without|wasm toolchain, Envoy|5 min, 10 s|yes'
-    'kubernetes|a real API server: our definitions, the fake|Go and etcd of Debian (fetched)|6 min, 30 s|yes'
+    'kubernetes|a real API server: our definitions, the fake|Go and etcd of Debian (fetched)|9 min, 50 s|yes'
     'server|from a real API server to the verdict of a real Envoy|all of the above|6 min, 30 s|yes'
     'fuzz|each fuzz target for 15 s|wasm toolchain, a C++ compiler|8 min, 2 min|yes'
     'docs|rustdoc, links|python3|3 min, 2 s|yes'
