@@ -38,3 +38,20 @@ fn a_repeated_subscription_while_a_response_is_in_flight_is_answered_after_it() 
     assert!(stream.subscribe(EDS, &["a"]).is_empty());
     assert_eq!(stream.ack("1", &[]), ["acked eds a=1", "send eds #2 a=1"]);
 }
+
+#[test]
+fn a_repeated_subscription_is_answered_whatever_else_may_have_changed() {
+    for asks_first in [true, false] {
+        let mut stream = delta().having(EDS, "a=1");
+        stream.subscribe(EDS, &["a"]);
+        if asks_first {
+            stream.subscribe(EDS, &["a"]);
+        }
+        stream.change(EDS, "a=2");
+        stream.change(EDS, "a=1");
+        if !asks_first {
+            stream.subscribe(EDS, &["a"]);
+        }
+        assert_eq!(stream.ack("1", &[]), ["acked eds a=1", "send eds #2 a=1"]);
+    }
+}
