@@ -1,5 +1,6 @@
 //! The Meshwall policy server: what clusters say in, programs for sidecars out.
 
+pub mod admission;
 pub mod driver;
 pub mod flags;
 pub mod identity;
@@ -11,3 +12,4 @@ pub mod server;
 pub mod source;
 pub mod state;
 pub mod telemetry;
+mod web;
