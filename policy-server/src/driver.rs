@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use meshwall_xds_server::{Change, Server};
+use meshwall_xds_server::{Change, Server, ViewKey};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout_at;
 use tracing::{debug, error, info, warn};
 
 use crate::identity::Identities;
 use crate::index::{
-    DefinitionKey, Description, Enforced, Index, Report, Standing, Update, Work, WorkloadKey,
+    DefinitionKey, Description, Duty, Enforced, Index, Report, Standing, Update, Work, WorkloadKey,
 };
 use crate::memory::Memory;
-use crate::publish::Publisher;
+use crate::publish::{Publisher, Set};
 use crate::source::Event;
 
 /// Most events that one update takes together, so that a flood does not put off what came first.
@@ -37,11 +37,24 @@ pub struct Ask {
 #[derive(Clone, Debug, Default)]
 pub struct Board(Arc<RwLock<Posted>>);
 
+/// What a workload was told to enforce, and for whom.
+#[derive(Clone, Debug)]
+pub struct Posting {
+    /// The policies that want it.
+    pub duty: Duty,
+    /// The view of its proxy.
+    pub view: ViewKey,
+    /// What is in that view.
+    pub resources: Arc<Set>,
+}
+
 /// What stands on the board.
 #[derive(Clone, Debug, Default)]
 pub struct Posted {
     /// What is said about each policy and configuration.
     pub reports: BTreeMap<DefinitionKey, Report>,
+    /// What was published for each workload.
+    pub workloads: BTreeMap<WorkloadKey, Posting>,
     /// Updates of the index.
     pub updates: u64,
     /// What all updates together have done.
@@ -73,6 +86,11 @@ impl Board {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Takes a look, without a copy of all of it. The driver waits meanwhile.
+    pub fn look<T>(&self, look: impl FnOnce(&Posted) -> T) -> T {
+        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn post(&self, change: impl FnOnce(&mut Posted)) {
@@ -190,6 +208,7 @@ impl Driver {
         let update = self.index.update();
         let changes = self.changes(&update);
         let resources = self.xds.publish(changes);
+        let postings = self.postings(&update);
         for report in &update.reports {
             tell_of(report);
         }
@@ -216,6 +235,12 @@ impl Driver {
             posted.work.compiled += compiled;
             posted.work.tables += tables;
             posted.work.published += published;
+            for (workload, posting) in postings {
+                match posting {
+                    Some(posting) => posted.workloads.insert(workload, posting),
+                    None => posted.workloads.remove(&workload),
+                };
+            }
             for definition in &update.forgotten {
                 posted.reports.remove(definition);
             }
@@ -236,6 +261,23 @@ impl Driver {
         }
         self.publisher.tidy();
         changes
+    }
+
+    /// What is published from now on for the workloads of an update; none for those that are gone.
+    fn postings(&self, update: &Update) -> Vec<(WorkloadKey, Option<Posting>)> {
+        let touched = update.removed.iter().chain(&update.touched);
+        let postings = touched.map(|workload| {
+            let published = self.publisher.published(workload);
+            let posting = published.and_then(|(view, resources)| {
+                Some(Posting {
+                    duty: self.index.duty(workload)?,
+                    view: view.clone(),
+                    resources: Arc::clone(resources),
+                })
+            });
+            (workload.clone(), posting)
+        });
+        postings.collect()
     }
 
     fn enforce(&mut self, workload: &WorkloadKey, enforced: &Enforced) -> Vec<Change> {

@@ -11,5 +11,6 @@ pub mod publish;
 pub mod server;
 pub mod source;
 pub mod state;
+pub mod status;
 pub mod telemetry;
 mod web;

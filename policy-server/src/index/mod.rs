@@ -75,7 +75,7 @@ pub use self::describe::{Applies, Description, NotApplied, PeerSetMembers};
 pub use self::key::{ClusterName, DefinitionKey, Kind, ObjectKey, WorkloadKey};
 pub use self::object::{Object, ObjectError, Refusal};
 pub use self::publish::{ContentVersion, Enforced, Part};
-pub use self::report::{Failure, Instead, Report, Size, Standing, Unreadable, Update, Work};
+pub use self::report::{Duty, Failure, Instead, Report, Size, Standing, Unreadable, Update, Work};
 pub use self::resolve::Conflict;
 
 use self::object::Content;

@@ -1,10 +1,12 @@
 //! Programs, each compiled once for all workloads to which the same applies.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use meshwall_policy::compile::{CompileError, Target, compile_selected};
 use meshwall_policy::spec::{Config, Policy};
 
+use super::key::DefinitionKey;
 use super::policies::{ConfigId, PolicyId};
 use super::publish::Part;
 use super::sets::Sets;
@@ -36,6 +38,8 @@ pub(super) struct Programs {
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) inputs: Inputs,
+    /// The definitions that it is made of.
+    pub(super) definitions: Arc<[DefinitionKey]>,
     pub(super) made: Result<Made, CompileError>,
     /// Those that should have it, and those that still have it because what they should have
     /// could not be made.
@@ -57,6 +61,7 @@ impl Programs {
     pub(super) fn compile(
         &mut self,
         inputs: Inputs,
+        definitions: Arc<[DefinitionKey]>,
         config: &Config,
         selected: &[&Policy],
         (tables, sets, world): (&mut Tables, &mut Sets, &World),
@@ -72,7 +77,13 @@ impl Programs {
             .unwrap_or_else(|| ProgramId(u32::try_from(self.programs.len()).unwrap_or(u32::MAX)));
         self.ids.insert(inputs.clone(), id);
         let pods = BTreeSet::new();
-        self.programs.insert(id, Program { inputs, made, pods });
+        let program = Program {
+            inputs,
+            definitions,
+            made,
+            pods,
+        };
+        self.programs.insert(id, program);
         self.idle.insert(id);
         id
     }

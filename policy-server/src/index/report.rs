@@ -19,12 +19,23 @@ pub struct Update {
     pub changed: Vec<(WorkloadKey, Enforced)>,
     /// Workloads that are gone.
     pub removed: Vec<WorkloadKey>,
+    /// Workloads whose [`Duty`] may be another.
+    pub touched: Vec<WorkloadKey>,
     /// What is said about policies and configurations, as far as it is something else.
     pub reports: Vec<Report>,
     /// Definitions that are gone.
     pub forgotten: Vec<DefinitionKey>,
     /// What was done.
     pub work: Work,
+}
+
+/// What a workload should enforce, in terms of who wants it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Duty {
+    /// The policies that apply to it, and the configuration of its cluster.
+    pub definitions: Arc<[DefinitionKey]>,
+    /// Whether what it was told to enforce is just that; otherwise there is a [`Failure`].
+    pub is_published: bool,
 }
 
 /// What an update has done, in numbers.

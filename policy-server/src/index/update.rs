@@ -7,10 +7,10 @@ use meshwall_policy::compile::Target;
 use meshwall_policy::inventory::Workload;
 
 use super::key::{ClusterName, WorkloadKey};
-use super::policies::{PolicyId, Replaced};
+use super::policies::{PolicyId, Replaced, Version};
 use super::programs::{Inputs, ProgramId};
 use super::publish::Enforced;
-use super::report::{Failure, Instead, Report, Size, Standing, Unreadable, Update};
+use super::report::{Duty, Failure, Instead, Report, Size, Standing, Unreadable, Update};
 use super::resolve::{self, Conflict, Outcome};
 use super::world::PodId;
 use super::{DefinitionKey, Index};
@@ -246,8 +246,35 @@ impl Index {
             .config(cluster)
             .map(|(_, config)| Arc::clone(config));
         let config = config.unwrap_or_default();
+        let definitions = self.sources(&inputs);
         let parts = (&mut self.tables, &mut self.sets, &self.world);
-        self.programs.compile(inputs, &config, &selected, parts)
+        self.programs
+            .compile(inputs, definitions, &config, &selected, parts)
+    }
+
+    /// The definitions that a program is made of: its policies, and the configuration.
+    fn sources(&self, inputs: &Inputs) -> Arc<[DefinitionKey]> {
+        let policies = inputs.policies.iter();
+        let policies = policies.filter_map(|id| Some(self.policies.get(*id)?.source.clone()));
+        let config = self.policies.definitions.iter().find(|(_, definition)| {
+            let config = definition.in_force.as_ref().and_then(Version::config);
+            config.is_some_and(|(id, _)| id == inputs.config)
+        });
+        policies.chain(config.map(|(key, _)| key.clone())).collect()
+    }
+
+    /// What a workload should enforce.
+    #[must_use]
+    pub fn duty(&self, key: &WorkloadKey) -> Option<Duty> {
+        let id = self.world.id(key)?;
+        let assignment = self.assignments.get(&id)?;
+        let program = assignment.wanted.and_then(|id| self.programs.get(id));
+        Some(Duty {
+            definitions: program
+                .map(|program| Arc::clone(&program.definitions))
+                .unwrap_or_default(),
+            is_published: self.failure(id, key).is_none(),
+        })
     }
 
     /// The numbers of the ports that policies name.
@@ -321,6 +348,7 @@ impl Index {
             update.removed.extend(key.filter(|_| published.is_some()));
             return;
         }
+        update.touched.push(pod.key.clone());
         let Some(assignment) = self.assignments.get_mut(&id) else {
             return;
         };

@@ -26,10 +26,10 @@ use meshwall_xds_server::{Change, ViewKey};
 use crate::index::{ContentVersion, Enforced, WorkloadKey};
 
 /// A resource in a view, by its type.
-type Place = (TypeUrl, ResourceName);
+pub type Place = (TypeUrl, ResourceName);
 
 /// The resources of one content, in one edition.
-type Set = BTreeMap<Place, Arc<Resource>>;
+pub type Set = BTreeMap<Place, Arc<Resource>>;
 
 /// Why something is not published.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -98,6 +98,12 @@ impl Publisher {
             return Vec::new();
         };
         set.keys().map(|place| remove(&view, place)).collect()
+    }
+
+    /// The view of a workload, and what is in it.
+    #[must_use]
+    pub fn published(&self, workload: &WorkloadKey) -> Option<&(ViewKey, Arc<Set>)> {
+        self.published.get(workload)
     }
 
     /// Forgets which resources were shared by workloads that no longer have them.

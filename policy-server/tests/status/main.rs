@@ -1,0 +1,7 @@
+//! The status of objects: what it should say, when it is written, and by whom.
+
+#![cfg(test)]
+
+mod desired;
+mod election;
+mod ledger;
