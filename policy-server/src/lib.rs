@@ -1,5 +1,6 @@
 //! The Meshwall policy server: what clusters say in, programs for sidecars out.
 
+pub mod admin;
 pub mod admission;
 pub mod driver;
 pub mod flags;
