@@ -3,9 +3,8 @@
 //! They are light: HTTP/2 and the messages, and a task for each stream, which accepts every
 //! response at once. The generator must not be what is measured.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,17 +19,17 @@ use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request};
 use prost::Message;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 const METHOD: &str =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
-/// Connections that are being made at a time. More would wait for the listener's backlog, and
-/// then for the kernel to try again after a second.
-const CONNECTING: usize = 128;
 /// Bytes that a client takes before it reads, for a stream and for a connection: those of Envoy.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// How often a connection is tried, and the pause between.
+const ATTEMPTS: usize = 20;
+const BACKOFF: Duration = Duration::from_millis(100);
 /// The longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A message of gRPC begins with a mark of compression and its length.
@@ -67,6 +66,8 @@ struct Tally {
     resource_bytes: AtomicU64,
     /// The version that is being published.
     expected: Mutex<Option<Arc<str>>>,
+    /// The version that came last.
+    last: Mutex<Option<String>>,
     failed: Mutex<Option<Error>>,
 }
 
@@ -84,31 +85,38 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Connects, and waits until the server has answered all streams with headers.
+    /// Connects, all at once as after a server's restart, and waits until the server has answered
+    /// all streams with headers.
     pub async fn connect(plan: &Plan) -> Result<Self> {
+        let clients = Self::open(plan)?;
+        clients.answered(plan.streams.len()).await?;
+        Ok(clients)
+    }
+
+    /// Begins to connect.
+    pub fn open(plan: &Plan) -> Result<Self> {
         ensure!(plan.connections > 0, "no connections");
         let tally = Arc::<Tally>::default();
-        let connecting = Arc::new(Semaphore::new(CONNECTING));
         let mut shares = vec![Vec::new(); plan.connections];
         for (index, subscription) in plan.streams.iter().enumerate() {
             shares[index % plan.connections].push(request(plan, subscription));
         }
         let mut connections = JoinSet::new();
         for share in shares {
-            let (tally, connecting) = (tally.clone(), connecting.clone());
-            let (address, type_url) = (plan.address, plan.type_url.clone());
+            let (tally, address, type_url) = (tally.clone(), plan.address, plan.type_url.clone());
             connections.spawn(async move {
-                if let Err(error) = connection(address, &type_url, share, &connecting, &tally).await
-                {
+                if let Err(error) = connection(address, &type_url, share, &tally).await {
                     tally.fail(error);
                 }
             });
         }
-        let clients = Self { tally, connections };
-        let tally = &clients.tally;
-        let all = plan.streams.len() as u64;
-        tally.wait(&tally.streams, all).await?;
-        Ok(clients)
+        Ok(Self { tally, connections })
+    }
+
+    /// Waits until so many streams are answered with headers. Some servers send them with the first
+    /// response only.
+    pub async fn answered(&self, streams: usize) -> Result<()> {
+        self.tally.wait(&self.tally.streams, streams as u64).await
     }
 
     /// Waits until so many resources have come since the beginning.
@@ -127,6 +135,11 @@ impl Clients {
     /// Resources that came.
     pub fn resources(&self) -> u64 {
         self.tally.resources.value.load(Ordering::SeqCst)
+    }
+
+    /// The version that came last, to whomever.
+    pub fn last_version(&self) -> Option<String> {
+        lock(&self.tally.last).clone()
     }
 
     /// Bytes of responses, and of resources in them.
@@ -170,20 +183,38 @@ fn request(plan: &Plan, subscription: &Subscription) -> DeltaDiscoveryRequest {
         }),
         type_url: plan.type_url.clone(),
         resource_names_subscribe: names.clone(),
-        initial_resource_versions: initial.collect::<HashMap<_, _>>().into_iter().collect(),
+        initial_resource_versions: initial.collect(),
         ..Default::default()
     }
 }
 
-/// Runs a connection with all of its streams.
+/// Runs a connection with all of its streams, and tries again as long as the server does not
+/// answer: a listener that is overrun drops and resets connections, and clients come back.
 async fn connection(
     address: SocketAddr,
     type_url: &str,
     requests: Vec<DeltaDiscoveryRequest>,
-    connecting: &Semaphore,
     tally: &Arc<Tally>,
 ) -> Result<()> {
-    let permit = connecting.acquire().await?;
+    let answered = Arc::new(AtomicBool::new(false));
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let attempt = attempt(address, type_url, requests.clone(), &answered, tally).await;
+        if attempts == ATTEMPTS || answered.load(Ordering::SeqCst) {
+            return attempt;
+        }
+        tokio::time::sleep(BACKOFF).await;
+    }
+}
+
+async fn attempt(
+    address: SocketAddr,
+    type_url: &str,
+    requests: Vec<DeltaDiscoveryRequest>,
+    answered: &Arc<AtomicBool>,
+    tally: &Arc<Tally>,
+) -> Result<()> {
     let socket = TcpStream::connect(address).await.context("connecting")?;
     socket.set_nodelay(true)?;
     let (sender, driver) = h2::client::Builder::new()
@@ -197,10 +228,12 @@ async fn connection(
         bail!("the server closed the connection")
     });
     for request in requests {
-        let (sender, tally, type_url) = (sender.clone(), tally.clone(), type_url.to_owned());
-        tasks.spawn(async move { stream(sender, address, request, type_url, &tally).await });
+        let (sender, type_url) = (sender.clone(), type_url.to_owned());
+        let (answered, tally) = (answered.clone(), tally.clone());
+        tasks.spawn(
+            async move { stream(sender, address, request, type_url, &answered, &tally).await },
+        );
     }
-    drop(permit);
     match tasks.join_next().await {
         Some(ended) => ended?,
         None => Ok(()),
@@ -213,6 +246,7 @@ async fn stream(
     address: SocketAddr,
     first: DeltaDiscoveryRequest,
     type_url: String,
+    answered: &AtomicBool,
     tally: &Tally,
 ) -> Result<()> {
     let head = Request::post(format!("http://{address}{METHOD}"))
@@ -223,6 +257,7 @@ async fn stream(
     let (response, mut requests) = sender.send_request(head, false)?;
     requests.send_data(frame(&first), false)?;
     let response = response.await?;
+    answered.store(true, Ordering::SeqCst);
     refuse(response.headers())?;
     tally.streams.add(1);
     let mut body = response.into_body();
@@ -263,6 +298,7 @@ fn accept(
         tally
             .resource_bytes
             .fetch_add(bytes as u64, Ordering::SeqCst);
+        *lock(&tally.last) = Some(resource.version);
     }
     tally.resources.add(counted);
     Ok(())

@@ -24,7 +24,8 @@ impl Process {
     /// Time that its threads have been on a processor, in nanoseconds, user and system together.
     pub fn nanos(self) -> Result<u64> {
         let mut total = 0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.0))? {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.0));
+        for thread in threads.with_context(|| format!("process `{}`", self.0))? {
             let text = fs::read_to_string(thread?.path().join("schedstat"))?;
             let first = text.split_whitespace().next();
             total += first.context("no time in schedstat")?.parse::<u64>()?;

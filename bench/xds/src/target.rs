@@ -1,8 +1,10 @@
 //! Any xDS server, at an address: what can be measured without telling it what to publish.
 //!
 //! Deliveries are counted while it publishes of its own accord; memory and processor time need
-//! its process.
+//! its process. Those who come back claim the version that came last to any of them, so that
+//! reconnection says something if all have the same and it does not change meanwhile.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -91,7 +93,7 @@ impl Use {
 
 /// Measures and prints what was seen.
 pub async fn print(target: Target) -> Result<()> {
-    let Target { plan, process } = target;
+    let Target { mut plan, process } = target;
     let streams = plan.streams.len() as u64;
     let before = Use::now(None, process)?;
     let clients = Clients::connect(&plan).await?;
@@ -107,28 +109,55 @@ pub async fn print(target: Target) -> Result<()> {
     };
     let deliveries = watched.resources - idle.resources;
     let rate = deliveries as f64 / (watched.at - idle.at).as_secs_f64();
-    let (bytes, resource_bytes) = clients.bytes();
-    println!("{:48} {streams}", "streams");
-    println!("{:48} {}", "connections", plan.connections);
-    println!(
-        "{:48} {:.0}",
-        "all answered after, in ms",
-        connected.as_secs_f64() * 1e3
-    );
-    println!("{:48} {}", "resources after 5 s", idle.resources);
-    println!("{:48} {memory}", "memory for each stream, in kB");
-    println!(
-        "{:48} {}",
+    plan.held = clients.last_version();
+    clients.close().await;
+    print_row("streams", &streams);
+    print_row("connections", &plan.connections);
+    print_row("all answered after, in ms", &millis(connected));
+    print_row("resources after 5 s", &idle.resources);
+    print_row("memory for each stream, in kB", &memory);
+    print_row(
         "processor time for each stream so far, in us",
-        idle.micros_each(&before, streams)
+        &idle.micros_each(&before, streams),
     );
-    println!("{:48} {rate:.0}", "deliveries a second, in the next 10 s");
-    println!(
-        "{:48} {}",
+    print_row(
+        "deliveries a second, in the next 10 s",
+        &format!("{rate:.0}"),
+    );
+    print_row(
         "processor time for each, in us",
-        watched.micros_each(&idle, deliveries)
+        &watched.micros_each(&idle, deliveries),
     );
-    println!("{:48} {bytes}", "bytes of responses");
-    println!("{:48} {resource_bytes}", "bytes of resources in them");
+    tokio::time::sleep(SETTLE).await;
+    reconnect(&plan).await
+}
+
+/// Comes back with the version that the clients have.
+async fn reconnect(plan: &Plan) -> Result<()> {
+    let start = Instant::now();
+    let clients = Clients::open(plan)?;
+    let answered = clients.answered(plan.streams.len());
+    let all = match tokio::time::timeout(SETTLE, answered).await {
+        Ok(answered) => {
+            answered?;
+            let time = start.elapsed();
+            tokio::time::sleep(SETTLE).await;
+            millis(time)
+        }
+        Err(_) => "not within 5 s".to_owned(),
+    };
+    clients.check()?;
+    let (bytes, resource_bytes) = clients.bytes();
+    print_row("reconnected: all answered after, in ms", &all);
+    print_row("reconnected: bytes of responses", &bytes);
+    print_row("reconnected: bytes of resources in them", &resource_bytes);
     Ok(())
+}
+
+fn millis(time: Duration) -> String {
+    format!("{:.0}", time.as_secs_f64() * 1_000.0)
+}
+
+fn print_row(what: &str, value: &dyn Display) {
+    println!("{what:48} {value}");
 }
