@@ -17,6 +17,7 @@ use crate::index::{ClusterName, Index, Kind, Mesh};
 use crate::memory::{Memory, Restored};
 use crate::publish::Publisher;
 use crate::source::{Event, Health, files, kubernetes};
+use crate::status::{self, Writing};
 
 /// Events that wait for the driver; a source that is faster waits.
 const EVENTS: usize = 1_024;
@@ -39,13 +40,16 @@ pub struct Running {
     pub asks: mpsc::Sender<Ask>,
     xds: Server,
     sources: Sources,
+    status: Writing,
     driver: JoinHandle<()>,
 }
 
 /// The tasks that watch. They end when this is dropped.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Sources {
     _clusters: Vec<kubernetes::Watching>,
+    /// Their clients, for what is written.
+    clients: Vec<(ClusterName, kube::Client)>,
     _files: Option<files::Looking>,
 }
 
@@ -95,12 +99,20 @@ pub async fn start(flags: &Flags) -> anyhow::Result<Running> {
     let (events, told) = mpsc::channel(EVENTS);
     let (asks, asked) = mpsc::channel(ASKS);
     let health = Health::default();
-    let sources = sources(flags, &events, &health).await?;
+    let mut sources = sources(flags, &events, &health).await?;
     let driver = run(driver, told, asked)?;
     let address = xds
         .listen(flags.listen, security)
         .await
         .context("cannot serve proxies")?;
+    let known = status::Known {
+        board: board.clone(),
+        xds: xds.clone(),
+        health: health.clone(),
+        policy_cluster: clusters.first().context("no cluster")?.0.clone(),
+    };
+    let clients = std::mem::take(&mut sources.clients);
+    let status = status::start(clients, &replica(), known, status::Timing::default());
     Ok(Running {
         address,
         health,
@@ -108,6 +120,7 @@ pub async fn start(flags: &Flags) -> anyhow::Result<Running> {
         asks,
         xds,
         sources,
+        status,
         driver,
     })
 }
@@ -122,14 +135,18 @@ impl Running {
     /// Lets clients go to another server, stops, and closes what is on disk.
     pub async fn stop(self) {
         info!("stopping");
-        self.xds.shut_down(DRAIN).await;
-        // Nobody tells or asks the driver anything any more, so it ends.
         let Running {
             asks,
+            xds,
             sources,
+            status,
             driver,
             ..
         } = self;
+        // That proxies leave is not a fact about policies.
+        drop(status);
+        xds.shut_down(DRAIN).await;
+        // Nobody tells or asks the driver anything any more, so it ends.
         drop((asks, sources));
         let ended = tokio::task::spawn_blocking(|| driver.join()).await;
         if !matches!(ended, Ok(Ok(()))) {
@@ -165,6 +182,7 @@ async fn sources(
         let watching =
             kubernetes::watch(&cluster.name, &client, &Kind::ALL, timing, events, health);
         sources._clusters.push(watching);
+        sources.clients.push((cluster.name.clone(), client));
         info!(cluster = %cluster.name, "watching a cluster");
     }
     if let Some(folder) = &flags.files {
@@ -193,6 +211,12 @@ fn security(flags: &Flags) -> Security {
         }),
         _ => Security::Plaintext,
     }
+}
+
+/// A name that no other replica has; that of the pod is in it.
+fn replica() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "meshwall-server".to_owned());
+    format!("{host}-{:016x}", random())
 }
 
 /// A number that no other process has.

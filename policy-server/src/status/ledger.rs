@@ -64,6 +64,9 @@ struct Entry {
     written: Option<Instant>,
     /// Until when nothing is tried after a failure.
     held: Option<Instant>,
+    /// Whether anything is to be said about the object. Of one that was only found, it may not be
+    /// known yet.
+    wanted: bool,
 }
 
 impl Ledger {
@@ -120,6 +123,7 @@ impl Ledger {
             status: Some(status),
             written: Some(at),
             held: None,
+            wanted: true,
         };
         self.entries.insert(object.clone(), entry);
     }
@@ -130,10 +134,15 @@ impl Ledger {
         entry.held = at.checked_add(self.every);
     }
 
-    /// Forgets what is not wanted any more: objects that are gone. One that comes again under the
-    /// same name has no status.
+    /// Forgets objects of which nothing is to be said any more: those that are gone. One that comes
+    /// again under the same name has no status.
     pub fn keep(&mut self, objects: &BTreeSet<&ObjectKey>) {
-        self.entries.retain(|object, _| objects.contains(object));
+        self.entries.retain(|object, entry| {
+            let is_wanted = objects.contains(object);
+            let stays = is_wanted || !entry.wanted;
+            entry.wanted |= is_wanted;
+            stays
+        });
     }
 }
 

@@ -101,5 +101,11 @@ impl Cluster {
         self.api.delete(&path).await.unwrap();
     }
 
+    /// The policy of `ledger` as the API server has it.
+    pub(crate) async fn policy_object(&self) -> Value {
+        let path = format!("{}/ledger", Cluster::POLICIES);
+        self.api.get(&path).await.unwrap()
+    }
+
     const POLICIES: &str = "/apis/meshwall.io/v1alpha1/namespaces/shop/firewallpolicies";
 }

@@ -11,4 +11,5 @@ mod delay;
 mod identity;
 mod mesh;
 mod restart;
+mod status;
 mod verdicts;

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod bed;
 mod desired;
 mod election;
 mod ledger;
+mod written;
