@@ -25,7 +25,8 @@
 //!
 //! `Programmed` is there only as long as the object is accepted.
 //!
-//! Proxies are those that are connected to this replica.
+//! Proxies are those that are connected to the replica that writes: replicas share nothing, so where
+//! there are several, the counts are of a part of the proxies.
 
 mod api;
 mod desired;
@@ -155,8 +156,7 @@ async fn look(
 
 impl Known {
     /// Whether a cluster has told of all its definitions, and the policy cluster of its own. Before,
-    /// what follows from them may be wrong. A folder of files has no health of its own kinds and is
-    /// read at once.
+    /// what follows from them may be wrong. A kind that has no health is not watched.
     fn is_listed(&self, cluster: &ClusterName) -> bool {
         [cluster, &self.policy_cluster].into_iter().all(|cluster| {
             Kind::POLICIES.into_iter().all(|kind| {
