@@ -15,11 +15,13 @@ use tracing::{debug, error, info, warn};
 
 use crate::identity::Identities;
 use crate::index::{
-    DefinitionKey, Description, Duty, Enforced, Index, Report, Standing, Update, Work, WorkloadKey,
+    DefinitionKey, Description, Duty, Enforced, Index, Report, Size, Standing, Update, Work,
+    WorkloadKey,
 };
 use crate::memory::Memory;
 use crate::publish::{Publisher, Set};
 use crate::source::Event;
+use crate::telemetry::{KindLabels, Metrics};
 
 /// Most events that one update takes together, so that a flood does not put off what came first.
 const MAX_TOGETHER: usize = 20_000;
@@ -55,6 +57,8 @@ pub struct Posted {
     pub reports: BTreeMap<DefinitionKey, Report>,
     /// What was published for each workload.
     pub workloads: BTreeMap<WorkloadKey, Posting>,
+    /// How much the index holds.
+    pub size: Size,
     /// Updates of the index.
     pub updates: u64,
     /// What all updates together have done.
@@ -75,6 +79,7 @@ pub struct Driver {
     publisher: Publisher,
     xds: Server,
     board: Board,
+    metrics: Arc<Metrics>,
     window: Duration,
 }
 
@@ -108,6 +113,7 @@ impl Driver {
         identities: Arc<Identities>,
         publisher: Publisher,
         xds: Server,
+        metrics: Arc<Metrics>,
         window: Duration,
     ) -> Driver {
         Driver {
@@ -117,6 +123,7 @@ impl Driver {
             publisher,
             xds,
             board: Board::default(),
+            metrics,
             window,
         }
     }
@@ -186,6 +193,22 @@ impl Driver {
     }
 
     fn tell(&mut self, event: Event) -> bool {
+        let (cluster, kind, objects) = match &event {
+            Event::Listed {
+                cluster,
+                kind,
+                objects,
+            } => (cluster, *kind, objects.len()),
+            Event::Applied { cluster, object } => (cluster, object.key().kind, 1),
+            Event::Deleted { cluster, key } => (cluster, key.kind, 1),
+        };
+        let labels = KindLabels {
+            cluster: cluster.to_string(),
+            kind: kind.as_str(),
+        };
+        let told = self.metrics.events.get_or_create(&labels);
+        told.inc_by(objects as u64);
+        drop(told);
         if let Some(memory) = &mut self.memory {
             memory.note(&event);
         }
@@ -197,7 +220,16 @@ impl Driver {
             return;
         };
         // The disk is waited for here: what is published must not be forgotten by a crash.
-        let trouble = memory.commit().err().map(|error| error.to_string());
+        let committed = memory.commit();
+        let metrics = &self.metrics;
+        match &committed {
+            Ok(true) => drop(metrics.state_commits.inc()),
+            Ok(false) => {}
+            Err(_) => drop(metrics.state_errors.inc()),
+        }
+        let bytes = i64::try_from(memory.bytes()).unwrap_or(i64::MAX);
+        metrics.state_bytes.set(bytes);
+        let trouble = committed.err().map(|error| error.to_string());
         if let Some(error) = &trouble {
             error!(%error, "the state cannot be written; a restart would serve an older one");
         }
@@ -219,6 +251,7 @@ impl Driver {
             published,
         } = update.work;
         let last = since.elapsed();
+        self.metrics.updates.observe(last.as_secs_f64());
         debug!(
             selected,
             compiled,
@@ -228,7 +261,9 @@ impl Driver {
             ?last,
             "updated"
         );
+        let size = self.index.size();
         self.board.post(|posted| {
+            posted.size = size;
             posted.updates += 1;
             posted.last = last;
             posted.work.selected += selected;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::index::ClusterName;
 use crate::source::kubernetes::Access;
+use crate::telemetry::{Format, Level};
 
 /// Serves policy to sidecars
 ///
@@ -78,6 +79,36 @@ pub struct Flags {
     /// How long to wait for changes that belong together
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=10_000))]
     pub window: u16,
+
+    /// Address of the admin port: health, metrics, what proxies have. Whoever reaches it can read which
+    /// policies there are; it changes nothing
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:15014")]
+    pub admin: SocketAddr,
+
+    /// Address of the admission webhook, which refuses wrong policies before they are stored
+    #[arg(long, value_name = "ADDRESS:PORT", requires_all = ["webhook_certificate", "webhook_key"])]
+    pub webhook: Option<SocketAddr>,
+
+    /// Certificate chain of the webhook, PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "webhook")]
+    pub webhook_certificate: Option<PathBuf>,
+
+    /// Private key of the webhook, PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "webhook")]
+    pub webhook_key: Option<PathBuf>,
+
+    /// How much to log: error, warn, info, debug or trace
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "info",
+        env = "MESHWALL_LOG"
+    )]
+    pub log: Level,
+
+    /// How to log: text, json, or auto, which is text on a terminal
+    #[arg(long, value_name = "FORM", default_value = "auto")]
+    pub log_format: Format,
 }
 
 /// A cluster, and how to reach it.

@@ -88,6 +88,12 @@ impl Identities {
         self.read().get(workload).cloned()
     }
 
+    /// What the proxy of a workload has to prove; `None` if it need not, or nothing is known.
+    #[must_use]
+    pub fn proven(&self, workload: &WorkloadKey) -> Option<String> {
+        self.principal(workload).filter(|_| self.proven)
+    }
+
     /// The workload that a node says it is.
     fn named(&self, node: &Node) -> Result<WorkloadKey, Denied> {
         let (namespace, name) = pod(&node.id).ok_or_else(|| {

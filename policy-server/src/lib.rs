@@ -8,6 +8,7 @@ pub mod identity;
 pub mod index;
 pub mod load;
 pub mod memory;
+pub mod overview;
 pub mod publish;
 pub mod server;
 pub mod source;

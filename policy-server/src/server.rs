@@ -1,23 +1,33 @@
 //! The server put together: sources, driver, sockets.
 
+use std::future::pending;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use meshwall_mesh_config::envoy::Module;
+use meshwall_policy::spec::Config;
 use meshwall_xds_server::{Security, Server, Settings, TlsFiles};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tracing::{error, info};
 
+use crate::admin;
+use crate::admission::{self, CertificateFiles};
 use crate::driver::{Ask, Board, Driver};
 use crate::flags::Flags;
 use crate::identity::Identities;
 use crate::index::{ClusterName, Index, Kind, Mesh};
 use crate::memory::{Memory, Restored};
+use crate::overview::Overview;
 use crate::publish::Publisher;
 use crate::source::{Event, Health, files, kubernetes};
 use crate::status::{self, Writing};
+use crate::telemetry::Metrics;
+use crate::web::tls::Certificates;
 
 /// Events that wait for the driver; a source that is faster waits.
 const EVENTS: usize = 1_024;
@@ -31,7 +41,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// A server that runs. It stops when this is dropped, or, in order, by [`Running::stop`].
 pub struct Running {
     /// Where proxies are served.
-    pub address: std::net::SocketAddr,
+    pub address: SocketAddr,
+    /// Where the admin port is.
+    pub admin: SocketAddr,
     /// How sources are doing.
     pub health: Health,
     /// How things are.
@@ -41,6 +53,7 @@ pub struct Running {
     xds: Server,
     sources: Sources,
     status: Writing,
+    ports: JoinSet<()>,
     driver: JoinHandle<()>,
 }
 
@@ -84,12 +97,14 @@ pub async fn start(flags: &Flags) -> anyhow::Result<Running> {
         path: flags.module.clone(),
         sha256: None,
     };
+    let metrics = Arc::new(Metrics::new());
     let mut driver = Driver::new(
         Index::new(mesh(&clusters)?),
         memory,
-        identities,
+        identities.clone(),
         Publisher::new(module, random()),
         xds.clone(),
+        metrics.clone(),
         flags.window(),
     );
     // Before anyone is served: who connects again has what was in force, and hears of nothing.
@@ -111,16 +126,27 @@ pub async fn start(flags: &Flags) -> anyhow::Result<Running> {
         health: health.clone(),
         policy_cluster: clusters.first().context("no cluster")?.0.clone(),
     };
+    let overview = Overview {
+        board: board.clone(),
+        health: health.clone(),
+        xds: xds.clone(),
+        identities,
+        asks: asks.clone(),
+        metrics,
+    };
+    let (admin, ports) = ports(flags, overview).await?;
     let clients = std::mem::take(&mut sources.clients);
     let status = status::start(clients, &replica(), known, status::Timing::default());
     Ok(Running {
         address,
+        admin,
         health,
         board,
         asks,
         xds,
         sources,
         status,
+        ports,
         driver,
     })
 }
@@ -140,6 +166,7 @@ impl Running {
             xds,
             sources,
             status,
+            ports,
             driver,
             ..
         } = self;
@@ -147,7 +174,7 @@ impl Running {
         drop(status);
         xds.shut_down(DRAIN).await;
         // Nobody tells or asks the driver anything any more, so it ends.
-        drop((asks, sources));
+        drop((asks, sources, ports));
         let ended = tokio::task::spawn_blocking(|| driver.join()).await;
         if !matches!(ended, Ok(Ok(()))) {
             error!("the driver has panicked");
@@ -166,6 +193,44 @@ fn run(
         .build()?;
     let thread = std::thread::Builder::new().name("driver".to_owned());
     Ok(thread.spawn(move || runtime.block_on(driver.run(events, asks)))?)
+}
+
+/// The admin port, whose address is returned, and the webhook if there is one.
+async fn ports(flags: &Flags, overview: Overview) -> anyhow::Result<(SocketAddr, JoinSet<()>)> {
+    let mut ports = JoinSet::new();
+    if let (Some(address), Some(chain), Some(key)) = (
+        flags.webhook,
+        &flags.webhook_certificate,
+        &flags.webhook_key,
+    ) {
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("--webhook `{address}`"))?;
+        let files = CertificateFiles {
+            chain: chain.clone(),
+            key: key.clone(),
+        };
+        // What cannot be used now is an error now; later, the last good ones stay.
+        Certificates::load(files.clone()).context("the certificate of the webhook")?;
+        // Policies are compiled by themselves, as the index does when it reads them.
+        let config = Arc::new(Config::default());
+        let config = move || Arc::clone(&config);
+        let metrics = Arc::clone(&overview.metrics);
+        let serve = admission::serve(listener, files, config, metrics, pending());
+        ports.spawn(async move {
+            if let Err(error) = serve.await {
+                error!(%error, "the webhook does not serve");
+            }
+        });
+        info!(%address, "reviewing policies");
+    }
+    let listener = TcpListener::bind(flags.admin)
+        .await
+        .with_context(|| format!("--admin `{}`", flags.admin))?;
+    let address = listener.local_addr()?;
+    ports.spawn(admin::serve(listener, overview, pending()));
+    info!(%address, "admin port");
+    Ok((address, ports))
 }
 
 async fn sources(

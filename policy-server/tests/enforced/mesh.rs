@@ -51,6 +51,7 @@ pub(crate) async fn start_server(
         format!("--key={}", files.key.display()),
         format!("--authorities={}", folder.join("mesh.pem").display()),
         format!("--module={}", module().path.display()),
+        "--admin=127.0.0.1:0".to_owned(),
         format!("--listen={}", listen.unwrap_or(([127, 0, 0, 1], 0).into())),
     ];
     arguments.extend(state.map(|state| format!("--state={}", state.display())));

@@ -206,7 +206,9 @@ async fn serves_until_it_is_killed() {
     let index = Index::new(mesh());
     // One change an update.
     let window = Duration::ZERO;
-    let mut driver = Driver::new(index, Some(memory), identities, publisher, xds, window);
+    let metrics = Arc::default();
+    let memory = Some(memory);
+    let mut driver = Driver::new(index, memory, identities, publisher, xds, metrics, window);
     driver.restore(events);
     let board = driver.board();
     let (tell, told) = mpsc::channel(1);
