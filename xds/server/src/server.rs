@@ -11,7 +11,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio_rustls::TlsAcceptor;
 
@@ -24,6 +24,10 @@ use crate::tls::{Reloaded, TlsError, TlsFiles, peer_certificate};
 
 /// Pause after a connection could not be accepted, as when there are no file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that wait to be accepted. When a server comes back, all clients come at once, and who
+/// finds no place tries again after a second. The kernel may allow fewer (`net.core.somaxconn`).
+const BACKLOG: u32 = 4096;
 
 /// Bytes of the headers of a request.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
@@ -109,7 +113,7 @@ impl Server {
             Security::Tls(files) => Some(Arc::new(Reloaded::load(files)?)),
         };
         let bind = |error| ListenError::Bind { address, error };
-        let listener = TcpListener::bind(address).await.map_err(bind)?;
+        let listener = listen(address).map_err(bind)?;
         let bound = listener.local_addr().map_err(bind)?;
         if let Some(tls) = &tls {
             tokio::spawn(self.clone().follow_files(tls.clone()));
@@ -337,4 +341,15 @@ impl Server {
             }
         }
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As `TcpListener::bind` does it: a restart takes the address again at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
