@@ -10,6 +10,7 @@ mod explain;
 mod input;
 mod render;
 mod report;
+mod server;
 mod style;
 mod test;
 
@@ -28,7 +29,8 @@ A container firewall for service meshes: checks, tests and explains policies.
 
 The answers come from the engine that runs in the sidecars. Nothing here talks to a cluster: \
 policies, and the workloads that they are about, come from files. For the workloads, save what \
-`kubectl get namespaces,pods -A -o yaml` prints.
+`kubectl get namespaces,pods -A -o yaml` prints. Only status, proxies and program ask somebody: \
+a meshwall-server that runs.
 
 Where a command takes FILES, a folder stands for the .yaml, .yml and .json files in it, and `-` \
 for the standard input.";
@@ -36,8 +38,9 @@ for the standard input.";
 const EXIT_CODES: &str = "\
 Exit codes:
   0  everything is as it should be
-  1  check found errors, or a test failed
-  2  the command could not do its work: wrong usage, unreadable files, documents with errors
+  1  check found errors, a test failed, or status, proxies or program show something wrong
+  2  the command could not do its work: wrong usage, unreadable files, documents with errors,
+     no server, no such workload
   3  the library and firewall.wasm disagree: a fault of Meshwall, please report it";
 
 #[derive(Debug, Parser)]
@@ -60,6 +63,9 @@ enum Command {
     Render(render::Args),
     Crds(crds::Args),
     Demo(demo::Args),
+    Status(server::Status),
+    Proxies(server::Proxies),
+    Program(server::Program),
     Completions(Completions),
 }
 
@@ -115,6 +121,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Render(args) => args.run(),
         Command::Crds(args) => args.run(),
         Command::Demo(args) => args.run(),
+        Command::Status(args) => args.run(),
+        Command::Proxies(args) => args.run(),
+        Command::Program(args) => args.run(),
         Command::Completions(args) => args.run(),
     };
     match result {

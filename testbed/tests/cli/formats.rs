@@ -106,7 +106,17 @@ fn every_shell_gets_its_completions_and_every_command_its_help() {
         assert_eq!(ran.code, 0, "{shell}");
         assert!(ran.stdout.contains("explain"), "{shell}");
     }
-    for command in ["check", "test", "explain", "render", "crds", "completions"] {
+    for command in [
+        "check",
+        "test",
+        "explain",
+        "render",
+        "crds",
+        "status",
+        "proxies",
+        "program",
+        "completions",
+    ] {
         let ran = run(folder.path(), &[command, "--help"]);
         assert_eq!(ran.code, 0, "{command}");
         assert!(ran.stdout.contains("Usage: meshwall"), "{command}");

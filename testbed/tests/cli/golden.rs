@@ -5,26 +5,25 @@ use std::path::{Path, PathBuf};
 
 use crate::run::{Ran, run};
 
-fn folders() -> Vec<PathBuf> {
+#[test]
+fn commands_print_what_they_printed() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/cases");
+    compare(&cases, |folder| {
+        transcripts(folder, |arguments| run(folder, arguments))
+    });
+}
+
+/// Compares what is printed for each folder below this one with its `output`, or writes that.
+pub(crate) fn compare(cases: &Path, print: impl Fn(&Path) -> String) {
+    let bless = std::env::var_os("MESHWALL_BLESS").is_some();
     let mut folders: Vec<PathBuf> = fs::read_dir(cases)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     folders.sort();
-    folders
-}
-
-#[test]
-fn commands_print_what_they_printed() {
-    let bless = std::env::var_os("MESHWALL_BLESS").is_some();
     let mut changed = Vec::new();
-    for folder in folders() {
-        let commands = fs::read_to_string(folder.join("commands")).unwrap();
-        let printed: String = commands
-            .lines()
-            .map(|line| transcript(&folder, line))
-            .collect();
+    for folder in folders {
+        let printed = print(&folder);
         let golden = folder.join("output");
         let expected = fs::read_to_string(&golden).unwrap_or_default();
         if printed == expected {
@@ -46,14 +45,21 @@ fn commands_print_what_they_printed() {
     );
 }
 
-fn transcript(folder: &Path, line: &str) -> String {
+/// What the `commands` of a folder print.
+pub(crate) fn transcripts(folder: &Path, run: impl Fn(&[&str]) -> Ran) -> String {
+    let commands = fs::read_to_string(folder.join("commands")).unwrap();
+    let lines = commands.lines();
+    lines.map(|line| transcript(line, &run)).collect()
+}
+
+fn transcript(line: &str, run: impl Fn(&[&str]) -> Ran) -> String {
     let arguments = words(line);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let Ran {
         code,
         stdout,
         stderr,
-    } = run(folder, &arguments);
+    } = run(&arguments);
     let mut text = format!("$ meshwall {line}\n");
     for (name, printed) in [("stdout", stdout), ("stderr", stderr)] {
         if !printed.is_empty() {

@@ -16,6 +16,7 @@ pub(crate) fn meshwall(folder: &Path) -> Command {
         .stdin(Stdio::null())
         .env_remove("CLICOLOR_FORCE")
         .env_remove("MESHWALL_FIREWALL_WASM")
+        .env_remove("MESHWALL_SERVER")
         .env("COLUMNS", "100");
     command
 }
