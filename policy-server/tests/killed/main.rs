@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use meshwall_mesh_config::envoy::Module;
-use meshwall_policy_server::driver::Driver;
+use meshwall_policy_server::driver::{Ask, Driver};
 use meshwall_policy_server::identity::Identities;
 use meshwall_policy_server::index::{
     ClusterName, Enforced, Index, Kind, Mesh, Object, WorkloadKey,
@@ -20,7 +20,7 @@ use meshwall_policy_server::publish::Publisher;
 use meshwall_policy_server::source::Event;
 use meshwall_xds_server::{Server, Settings};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// How often the process is killed.
 const KILLS: u64 = 100;
@@ -192,7 +192,8 @@ async fn serves_until_it_is_killed() {
     let folder = std::env::var_os(FOLDER).expect("a parent starts this");
     let Restored { memory, events, .. } = open(Path::new(&folder));
     let first = changes(&events);
-    let begins = events.is_empty();
+    // The last one may have been killed while it began.
+    let begins = first == 0;
     let identities = Arc::new(Identities::new(
         [(cluster(), "cluster.local".to_owned())],
         false,
@@ -210,16 +211,23 @@ async fn serves_until_it_is_killed() {
     let memory = Some(memory);
     let mut driver = Driver::new(index, memory, identities, publisher, xds, metrics, window);
     driver.restore(events);
-    let board = driver.board();
     let (tell, told) = mpsc::channel(1);
-    let (_asks, asked) = mpsc::channel(1);
+    let (asks, asked) = mpsc::channel(1);
     tokio::spawn(driver.run(told, asked));
     let tell = async |event: Event| {
-        let before = board.read().updates;
         tell.send(event).await.unwrap();
-        while board.read().updates == before {
+        while tell.capacity() == 0 {
             tokio::task::yield_now().await;
         }
+        // The driver has it, and answers when it is done with it.
+        let (answer, answered) = oneshot::channel();
+        let workload = WorkloadKey {
+            cluster: cluster(),
+            namespace: String::new(),
+            name: String::new(),
+        };
+        asks.send(Ask { workload, answer }).await.unwrap();
+        answered.await.unwrap();
     };
     if begins {
         for event in beginning() {

@@ -112,6 +112,7 @@ impl Replica {
             identities,
             Publisher::new(module, 7),
             xds.clone(),
+            Arc::default(),
             Duration::from_millis(1),
         );
         let health = Health::default();
