@@ -7,7 +7,7 @@
 //!
 //! Everything here blocks on the disk; call it from a thread that may wait. A batch waits for the
 //! disk twice, because it is written to both places in which the database keeps what is current
-//! (see [`database`]).
+//! (see `database.rs`).
 
 mod aside;
 mod database;
