@@ -151,7 +151,10 @@ impl Overview {
             let text = |(name, version): (&dyn fmt::Display, &dyn fmt::Display)| {
                 (name.to_string(), version.to_string())
             };
-            let meant = delivery.acked.keys().filter_map(|name| {
+            // What it asks for is known by what it has answered.
+            let nacked = delivery.nack.iter().flat_map(|nack| &nack.versions);
+            let answered = delivery.acked.keys().chain(nacked.map(|(name, _)| name));
+            let meant = answered.filter_map(|name| {
                 let place = (url.into(), name.clone());
                 let resource = posting?.resources.get(&place)?;
                 Some(text((name, &resource.version)))

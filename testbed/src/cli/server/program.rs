@@ -21,7 +21,7 @@ use crate::cli::style::{BAD, BOLD, DIM, WARN};
 #[command(after_long_help = "\
 Exit codes:
   0  the server has a program for the workload
-  1  the workload does not enforce what it should
+  1  the server has none yet, or cannot make the one that it should have
   2  the server cannot be asked, or knows no such workload
 
 Example:
@@ -87,11 +87,13 @@ impl Args {
             _ => error,
         })?;
         options.print(&answer, write)?;
-        let failed = answer.understood.failure.is_some();
-        Ok(if failed {
-            Exit::Findings
-        } else {
+        let Workload {
+            failure, version, ..
+        } = &answer.understood;
+        Ok(if failure.is_none() && version.is_some() {
             Exit::Success
+        } else {
+            Exit::Findings
         })
     }
 }
